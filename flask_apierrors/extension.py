@@ -1,0 +1,207 @@
+"""The extension: what is registered on it, and what `init_app` does to an app."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar, overload
+
+from flask import Flask, current_app, request
+from marshmallow import ValidationError
+from werkzeug.exceptions import HTTPException
+
+from flask_apierrors.catalog import Catalog, ErrorCode
+from flask_apierrors.cli import errors_group
+from flask_apierrors.codes import DEFAULT_CATALOG
+from flask_apierrors.errors import EXTENSION_KEY, APIError, CodeMapping
+from flask_apierrors.guard import guard, log_pending
+from flask_apierrors.handler import handle_exception, handle_http_exception, handle_returned
+from flask_apierrors.report import Registry, Rules
+from flask_apierrors.requestid import CURRENT, current_request, open_request, unbind
+from flask_apierrors.settings import Settings
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
+    from flask import Response
+    from werkzeug.wrappers import Response as BaseResponse
+
+E = TypeVar("E", bound=Exception)
+Mapper = TypeVar("Mapper", bound=Callable[[Any], APIError])
+
+
+@dataclass(frozen=True)
+class AppState(Rules):
+    """What an app's `extensions["apierrors"]` holds."""
+
+    #: The extension that `init_app` was called on.
+    extension: APIErrors
+
+    def answer_returned(self, error: APIError, environ: WSGIEnvironment) -> BaseResponse:
+        """The response of an error that a view returned."""
+        return handle_returned(error, self, environ)
+
+
+class APIErrors:
+    """Every error of a Flask app as one envelope, one request id and one log event.
+
+    Args:
+        app: an app to initialise at once; else call `init_app`.
+        catalog: the codes to start with, in place of the built-in ones.
+
+    Raises:
+        TypeError: `catalog` is not a Catalog.
+        ConfigurationError: see `init_app`.
+    """
+
+    def __init__(self, app: Flask | None = None, *, catalog: Catalog | None = None) -> None:
+        if catalog is not None and not isinstance(catalog, Catalog):
+            raise TypeError(f"catalog is {catalog!r}; accepted is a flask_apierrors.Catalog")
+        self._registry = Registry(DEFAULT_CATALOG if catalog is None else catalog)
+        # A mapping made after init_app must still reach the apps; they come and go.
+        self._apps: weakref.WeakSet[Flask] = weakref.WeakSet()
+        if app is not None:
+            self.init_app(app)
+
+    @property
+    def catalog(self) -> Catalog:
+        """All codes: the built-in ones, or those given, and the registered ones."""
+        return self._registry.catalog
+
+    def register(self, code: str, status: int, description: str, **options: Any) -> ErrorCode:
+        """Add a code to the catalogue; `options` are the further fields of `ErrorCode`.
+
+        Raises:
+            ValueError: the code is in the catalogue already, or a part is malformed.
+            TypeError: an option that `ErrorCode` does not have.
+        """
+        entry = ErrorCode(code, status, description, **options)
+        self._registry.catalog = self._registry.catalog.add(entry)
+        return entry
+
+    @overload
+    def map(self, exception_type: type[Exception], code: str) -> None: ...
+
+    @overload
+    def map(self, exception_type: type[Exception], code: None = None) -> Callable[[Mapper], Mapper]: ...
+
+    def map(self, exception_type: type[Exception], code: str | None = None) -> Callable[[Mapper], Mapper] | None:
+        """Turn a foreign exception and its subclasses into an error.
+
+        With a code, into one of that code; as a decorator, into the `APIError` that the decorated function returns.
+        Of several mapped types the most specific wins.
+
+        Raises:
+            TypeError: not an exception class, or `Exception` itself: that would hide every crash from the debugger,
+                from `got_request_exception` and from monitoring.
+            UnknownErrorCode: the catalogue does not have the code.
+            ValueError: the type is mapped already.
+        """
+        if not isinstance(exception_type, type) or not issubclass(exception_type, Exception):
+            raise TypeError(f"{exception_type!r} is not a subclass of Exception")
+        if exception_type is Exception:
+            raise TypeError("Exception itself cannot be mapped: crashes are internal_error; map the types you expect")
+        if exception_type in self._registry.mapped:
+            raise ValueError(f"{exception_type!r} is mapped already")
+        if code is not None:
+            self.catalog.find(code)
+            self._map(exception_type, code)
+            return None
+
+        def decorate(function: Mapper) -> Mapper:
+            self._map(exception_type, function)
+            return function
+
+        return decorate
+
+    def _map(self, exception_type: type[Exception], target: str | Callable[[Any], APIError]) -> None:
+        self._registry.mapped[exception_type] = target
+        for app in self._apps:
+            _register_handler(app, exception_type, app.extensions[EXTENSION_KEY])
+
+    def init_app(self, app: Flask) -> None:
+        """Prepare an app; a second call for the same app does nothing.
+
+        Raises:
+            ConfigurationError: a config key that begins with `APIERRORS_` is unknown or has a value that is not
+                accepted.
+            RuntimeError: the app has another `APIErrors` already.
+        """
+        present = app.extensions.get(EXTENSION_KEY)
+        if present is not None:
+            if present.extension is not self:
+                raise RuntimeError("this app has another APIErrors already; register and map on that one")
+            return
+        state = AppState(self._registry, Settings.from_config(app.config, self.catalog), self)
+        app.extensions[EXTENSION_KEY] = state
+        self._apps.add(app)
+        app.wsgi_app = guard(app, state)  # type: ignore[method-assign, assignment]  # Flask's documented place for middleware
+        _add_hooks(app, state)
+        _replace_log_exception(app)
+        for exception_type in (HTTPException, ValidationError, RecursionError, *self._registry.mapped):
+            _register_handler(app, exception_type, state)
+        app.aborter.mapping = CodeMapping(app.aborter.mapping)
+        app.cli.add_command(errors_group)
+
+
+def _register_handler(app: Flask, exception_type: type[Exception], rules: Rules) -> None:
+    if exception_type in app.error_handler_spec[None][None]:
+        return  # the application's own handler wins
+    if exception_type is not HTTPException and issubclass(exception_type, HTTPException):
+        return  # the handler of HTTPException receives these, unless the application has one for their status
+    if exception_type is HTTPException:
+
+        def on_http_exception(exc: HTTPException) -> Any:
+            return handle_http_exception(exc, rules)
+
+        app.register_error_handler(HTTPException, on_http_exception)
+    else:
+
+        def on_exception(exc: Exception) -> Any:
+            return handle_exception(exc, rules)
+
+        app.register_error_handler(exception_type, on_exception)
+
+
+def _add_hooks(app: Flask, rules: Rules) -> None:
+    settings = rules.settings
+    header = settings.request_id_header
+
+    def before_request() -> None:
+        # The guard has bound the id, unless the app is driven without its wsgi_app, as by a test that pushes a context.
+        if CURRENT.get() is None:
+            state = open_request(request.environ, settings)
+            state.tokens = state.bind()
+
+    def after_request(response: Response) -> Response:
+        state = current_request()
+        assert state is not None  # noqa: S101  # a request context is there
+        response.headers[header] = state.id
+        body = response.response
+        state.body_is_safe = type(body) is list and all(type(part) is bytes for part in body)
+        if state.pending is not None:
+            log_pending(current_app._get_current_object(), state)  # type: ignore[attr-defined]  # a proxy's
+        if state.tokens is not None:
+            unbind(state.tokens)
+        return response
+
+    app.before_request(before_request)
+    app.after_request(after_request)
+
+
+def _replace_log_exception(app: Flask) -> None:
+    """Keep Flask from logging a crash that an event tells of.
+
+    Flask calls `log_exception` before it looks for a handler, so its line waits until it is known who has answered.
+    """
+    if type(app).log_exception is not Flask.log_exception or "log_exception" in vars(app):
+        return  # the application's own one wins
+
+    def log_exception(*args: Any) -> None:
+        state = CURRENT.get()
+        if state is None:
+            Flask.log_exception(current_app._get_current_object(), *args)  # type: ignore[attr-defined]  # a proxy's
+        else:
+            state.pending = args
+
+    app.log_exception = log_exception  # type: ignore[method-assign, assignment]  # explained above

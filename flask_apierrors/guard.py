@@ -1,0 +1,249 @@
+"""The guard around `wsgi_app`: gives the request its id, and answers for what escapes Flask."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from flask import Flask, got_request_exception
+from werkzeug.exceptions import HTTPException
+from werkzeug.http import HTTP_STATUS_CODES
+
+from flask_apierrors.handler import CONTENT_TYPE, Answer, Exchange, handle
+from flask_apierrors.requestid import IdTokens, RequestState, open_request, unbind
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+    from werkzeug.routing import Rule
+
+    from flask_apierrors.headers import Pairs
+    from flask_apierrors.report import Rules
+
+
+def guard(app: Flask, rules: Rules) -> WSGIApplication:
+    """The app's `wsgi_app` with the guard around it.
+
+    What escapes Flask are exceptions of teardown functions, of handlers for a crash, and of body iterators. The guard
+    logs them and, where nothing was sent yet, answers with the envelope. Where Flask propagates exceptions (debug,
+    testing, PROPAGATE_EXCEPTIONS), so does the guard.
+    """
+    app_ref = weakref.ref(app)  # what hangs on an app must not keep it alive
+    wsgi_app = _without_cycle(app, app_ref)
+    settings = rules.settings
+
+    def guarded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        state = open_request(environ, settings)
+        start = Start(start_response, settings.request_id_header, state.id)
+        tokens = state.bind()
+        try:
+            try:
+                body: Any = wsgi_app(environ, start)
+            except Exception as exc:
+                body = _Recovery(_alive(app_ref), rules, environ, state).answer(exc, start)
+            if state.pending is not None:
+                log_pending(_alive(app_ref), state)
+            if state.body_is_safe and not _is_development_server(environ):
+                start.send()
+            elif isinstance(body, environ.get("wsgi.file_wrapper", ())):
+                start.send()  # the server may send such a file by itself
+            else:
+                body = _Body(body, start, _Recovery(_alive(app_ref), rules, environ, state))
+            return body  # type: ignore[no-any-return]  # what the application returned
+        finally:
+            unbind(tokens)
+
+    return guarded
+
+
+def _without_cycle(app: Flask, app_ref: weakref.ref[Flask]) -> WSGIApplication:
+    """`app.wsgi_app`, without holding the app where that is the app's own method."""
+    wsgi_app: Any = app.wsgi_app
+    if getattr(wsgi_app, "__self__", None) is not app:
+        return wsgi_app  # type: ignore[no-any-return]  # somebody's middleware
+    method = wsgi_app.__func__
+
+    def call(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        return method(app_ref(), environ, start_response)  # type: ignore[no-any-return]  # Flask's own wsgi_app
+
+    return call
+
+
+def _alive(app_ref: weakref.ref[Flask]) -> Flask:
+    app = app_ref()
+    assert app is not None  # noqa: S101  # it serves the request that asks
+    return app
+
+
+def _is_development_server(environ: WSGIEnvironment) -> bool:
+    """Werkzeug's server writes its access line before it closes the body: till then the id stays bound."""
+    software = environ.get("SERVER_SOFTWARE")
+    return software is not None and software.startswith("Werkzeug/")
+
+
+def log_pending(app: Flask, state: RequestState) -> None:
+    """Let Flask write its own line for a crash that the application's handler answered, so no event tells of it."""
+    pending, state.pending = state.pending, None
+    if pending is not None:
+        Flask.log_exception(app, *pending)
+
+
+class Start:
+    """A `start_response` that holds the response's start back until the request has ended well.
+
+    PEP 3333 lets an application replace a started response by passing `exc_info`, but servers and test clients then
+    treat the request as failed. Not having started is simpler.
+    """
+
+    __slots__ = ("_given", "_header", "_request_id", "_server", "_write", "sent")
+
+    def __init__(self, server: StartResponse, header: str, request_id: str) -> None:
+        self._server = server
+        self._header = header
+        self._request_id = request_id
+        self._given: tuple[Any, ...] = ()
+        self._write: Callable[[bytes], object] | None = None
+        #: Whether the server has been told.
+        self.sent = False
+
+    def __call__(self, status: str, headers: Pairs, exc_info: Any = None) -> Callable[[bytes], object]:
+        if self.sent:
+            return self._server(status, headers, exc_info)
+        self._given = (status, headers)
+        return self._send_and_write
+
+    def send(self) -> None:
+        """Tell the server, with the request id among the headers."""
+        self.sent = True
+        status, headers = self._given
+        if (self._header, self._request_id) not in headers:  # no after_request function of ours has run
+            name = self._header.lower()
+            headers = [pair for pair in headers if pair[0].lower() != name]
+            headers.append((self._header, self._request_id))
+        self._write = self._server(status, headers)
+
+    def _send_and_write(self, data: bytes) -> None:
+        """The imperative way to send a body, which PEP 3333 keeps for old applications."""
+        if not self.sent:
+            self.send()
+        if self._write is not None:
+            self._write(data)
+
+
+class _Body:
+    """A body that is produced while it is sent: the id is bound meanwhile, and its failure is an error like others."""
+
+    __slots__ = ("_close", "_iterator", "_recovery", "_start", "_tokens")
+
+    def __init__(self, body: Iterable[bytes], start: Start, recovery: _Recovery) -> None:
+        self._iterator = iter(body)
+        self._close = getattr(body, "close", None)
+        self._start = start
+        self._recovery = recovery
+        self._tokens: IdTokens | None = None
+
+    def __iter__(self) -> Iterator[bytes]:
+        return self
+
+    def __next__(self) -> bytes:
+        tokens = self._recovery.state.bind()
+        try:
+            try:
+                chunk = next(self._iterator)
+            except StopIteration:
+                if not self._start.sent:
+                    self._start.send()
+                raise
+            except Exception as exc:
+                if self._start.sent:
+                    self._recovery.log_only(exc)
+                    raise  # the server breaks the connection off: the client must not take the part for the whole
+                self._iterator = iter(self._recovery.answer(exc, self._start))
+                chunk = next(self._iterator, b"")
+            if not self._start.sent:
+                self._start.send()
+            return chunk
+        finally:
+            if self._tokens is None and _is_development_server(self._recovery.environ):
+                self._tokens = tokens
+            else:
+                unbind(tokens)
+
+    def close(self) -> None:
+        """Close the application's body."""
+        tokens, self._tokens = self._tokens or self._recovery.state.bind(), None
+        try:
+            if self._close is not None:
+                self._close()
+        finally:
+            with suppress(ValueError):  # a server may close in another context; the binding ends with that
+                unbind(tokens)
+
+
+class _Recovery:
+    """What is done for an exception that has escaped Flask."""
+
+    __slots__ = ("app", "environ", "rules", "state")
+
+    def __init__(self, app: Flask, rules: Rules, environ: WSGIEnvironment, state: RequestState) -> None:
+        self.app = app
+        self.rules = rules
+        self.environ = environ
+        self.state = state
+
+    def answer(self, exc: Exception, start: Start) -> list[bytes]:
+        """Log the exception and give its envelope to `start`.
+
+        Raises:
+            Exception: the same one, where it is Flask's to propagate, or the response has begun.
+        """
+        handled = self.log_only(exc)
+        if self.state.pending is not None:
+            log_pending(self.app, self.state)
+        if start.sent or handled is None:
+            raise exc
+        status, headers, body = handled
+        reason = HTTP_STATUS_CODES.get(status, "Error").upper()
+        start(f"{status} {reason}", [*headers, ("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))])
+        self.state.body_is_safe = True
+        return [] if self.environ["REQUEST_METHOD"] == "HEAD" else [body]
+
+    def log_only(self, exc: Exception) -> Answer | None:
+        """Send `got_request_exception` and write the event; None where both are not for the extension to do."""
+        app = self.app
+        propagate = app.config["PROPAGATE_EXCEPTIONS"]
+        path, rule = _routed(app, self.environ)
+        if propagate or (propagate is None and (app.testing or app.debug)) or not self.rules.settings.applies_to(path):
+            return None
+        pending = self.state.pending
+        if pending is not None and _is_shown_with(pending[-1][1], exc):
+            self.state.pending = None
+        try:
+            got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=exc)
+        except Exception:
+            app.logger.exception("A receiver of flask.got_request_exception failed in request %s", self.state.id)
+        exchange = Exchange(app, self.environ, self.state.id, self.environ["REQUEST_METHOD"], path, rule, None)
+        return handle(exc, self.rules, exchange)
+
+
+def _routed(app: Flask, environ: WSGIEnvironment) -> tuple[str, Rule | None]:
+    """The path and the URL rule of a request whose context has gone."""
+    request = app.request_class(environ, populate_request=False, shallow=True)
+    try:
+        adapter = app.create_url_adapter(request)
+        return request.path, None if adapter is None else adapter.match(return_rule=True)[0]
+    except HTTPException:
+        return request.path, None
+
+
+def _is_shown_with(exc: BaseException | None, shown: BaseException) -> bool:
+    """Whether the traceback of `shown` tells of `exc` too."""
+    seen: set[int] = set()
+    current: BaseException | None = shown
+    while current is not None and id(current) not in seen:
+        if current is exc:
+            return True
+        seen.add(id(current))
+        current = current.__cause__ or (None if current.__suppress_context__ else current.__context__)
+    return False

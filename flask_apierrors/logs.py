@@ -1,0 +1,194 @@
+"""Logging set up in one call: structlog and the standard library's logging through one pipe, one line per event."""
+
+from __future__ import annotations
+
+import logging
+import re
+import sys
+from collections.abc import Callable, Iterable
+from datetime import datetime, timezone
+from typing import IO, Any
+
+import structlog
+from flask.logging import default_handler
+
+from flask_apierrors.catalog import LEVELS
+from flask_apierrors.jsonbytes import dumps
+from flask_apierrors.requestid import get_request_id
+from flask_apierrors.sink import Sink
+from flask_apierrors.text import clean, plain
+from flask_apierrors.tracebacks import format_traceback
+
+EventDict = structlog.typing.EventDict
+Renderer = Callable[[Any, str, EventDict], "bytes | str"]
+
+_add_extras = structlog.stdlib.ExtraAdder()
+# What Werkzeug's development server puts into its lines for a terminal.
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
+
+
+def render_json(logger: Any, method: str, event: EventDict) -> bytes:
+    """A structlog processor that makes an event one JSON line in a single pass.
+
+    Adds `timestamp` (ISO 8601, UTC), `level`, `logger`, the bound context variables and `request_id`; turns `exc_info`
+    into `exception`. Values that JSON does not know become text; nothing that is logged makes it raise.
+    """
+    line: dict[str, Any] = {
+        "timestamp": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
+        "level": method,
+        "event": event.pop("event", None),
+    }
+    _complete(logger, event)
+    exc_info = event.pop("exc_info", None)
+    if exc_info:
+        exc = _exception_of(exc_info)
+        if exc is not None:
+            event["exception"] = format_traceback(exc)
+    line.update(event)
+    try:
+        return dumps(line)
+    except Exception:
+        return dumps(plain(line))
+
+
+def render_console(logger: Any, method: str, event: EventDict) -> str:
+    """A structlog processor that makes an event a line for people, in colour on a terminal."""
+    _complete(logger, event)
+    event.setdefault("timestamp", datetime.now(timezone.utc).strftime("%H:%M:%S"))
+    event["level"] = method
+    renderer = structlog.dev.ConsoleRenderer(
+        colors=bool(sys.stdout) and sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
+    )
+    return str(renderer(logger, method, event))
+
+
+#: One row per format; a format is a processor that ends the chain with one line.
+FORMATS: dict[str, Renderer] = {"json": render_json, "console": render_console}
+
+
+def _complete(logger: Any, event: EventDict) -> None:
+    structlog.contextvars.merge_contextvars(logger, "", event)
+    if "request_id" not in event:
+        request_id = get_request_id()
+        if request_id is not None:
+            event["request_id"] = request_id
+    name = getattr(logger, "name", None)
+    if name:
+        event.setdefault("logger", name)
+
+
+def _exception_of(exc_info: Any) -> BaseException | None:
+    if isinstance(exc_info, BaseException):
+        return exc_info
+    if isinstance(exc_info, tuple):
+        return exc_info[1] if len(exc_info) == 3 and isinstance(exc_info[1], BaseException) else None
+    return sys.exc_info()[1]
+
+
+class LineLogger:
+    """The logger at the end of structlog's chain: hands each rendered line to the sink."""
+
+    __slots__ = ("_sink", "name")
+
+    def __init__(self, name: str | None, sink: Sink) -> None:
+        self.name = name
+        self._sink = sink
+
+    def msg(self, line: bytes | str) -> None:
+        """Write one line."""
+        self._sink.write(line if isinstance(line, bytes) else clean(line, len(line)).encode())
+
+    debug = info = warn = warning = error = critical = fatal = exception = log = msg
+
+
+class LineHandler(logging.Handler):
+    """Sends the standard library's log records down the same pipe."""
+
+    def __init__(self, render: Renderer, sink: Sink) -> None:
+        super().__init__()
+        self._render = render
+        self._sink = sink
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record; its `extra` fields are fields of the line."""
+        try:
+            message = record.getMessage()
+        except Exception:
+            message = f"{record.msg} (the arguments do not fit this message)"
+        event: EventDict = {"_record": record}
+        try:
+            _add_extras(logging.root, "", event)
+            event.update(event=_ANSI.sub("", message), logger=record.name)
+            del event["_record"]
+            if record.exc_info:
+                event["exc_info"] = record.exc_info
+            if record.stack_info:
+                event["stack"] = record.stack_info
+            line = self._render(None, record.levelname.lower(), event)
+            self._sink.write(line if isinstance(line, bytes) else line.encode())
+        except Exception:
+            self.handleError(record)
+
+
+def make_chain(
+    format: str, sink: Sink, processors: Iterable[structlog.typing.Processor] = ()
+) -> tuple[list[structlog.typing.Processor], Callable[..., LineLogger]]:
+    """The processors and the logger factory of a structlog configuration that writes to a sink."""
+
+    def factory(*names: str) -> LineLogger:
+        return LineLogger(names[0] if names else None, sink)
+
+    return [*processors, FORMATS[format]], factory
+
+
+def configure_logging(
+    format: str = "json",
+    *,
+    level: str = "info",
+    stream: IO[Any] | None = None,
+    processors: Iterable[structlog.typing.Processor] = (),
+) -> None:
+    """Set structlog and the standard library's logging up; the only place of the extension that changes global state.
+
+    Lines of structlog, of `logging`, and so of Werkzeug and every other library, go to one stream, one write per line,
+    with the request id. Handlers of the root logger that write to standard output or standard error, and Flask's
+    default handler, are taken away, so that no line comes twice; other handlers stay. May be called again.
+
+    Args:
+        format: `json` (one JSON object a line) or `console` (for people).
+        level: the lowest level that is written: debug, info, warning, error or critical.
+        stream: a text or binary stream; the default is what `sys.stdout` is when a line is written.
+        processors: structlog processors that run before the line is rendered.
+
+    Raises:
+        ValueError: an unknown format or level.
+    """
+    if format not in FORMATS:
+        raise ValueError(f"format {format!r} is not known; known are {', '.join(FORMATS)}")
+    if not isinstance(level, str) or level.lower() not in LEVELS:
+        raise ValueError(f"level {level!r} is not known; known are {', '.join(LEVELS)}")
+    threshold = getattr(logging, level.upper())
+    sink = Sink(stream)
+    chain, factory = make_chain(format, sink, processors)
+    structlog.configure(
+        processors=chain,
+        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        context_class=dict,
+        logger_factory=factory,
+        # A cached logger would keep an earlier configuration, also through structlog.testing.capture_logs.
+        cache_logger_on_first_use=False,
+    )
+    root = logging.getLogger()
+    for handler in root.handlers[:]:
+        if isinstance(handler, LineHandler) or _writes_to_terminal(handler):
+            root.removeHandler(handler)
+    root.addHandler(LineHandler(FORMATS[format], sink))
+    root.setLevel(threshold)
+    for logger in list(root.manager.loggerDict.values()):
+        if isinstance(logger, logging.Logger):
+            logger.removeHandler(default_handler)
+
+
+def _writes_to_terminal(handler: logging.Handler) -> bool:
+    standard = (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__)
+    return type(handler) is logging.StreamHandler and handler.stream in standard
