@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
+from typing import Any
 
 LEVELS = ("debug", "info", "warning", "error", "critical")
 
@@ -145,6 +146,13 @@ class Catalog(Mapping[str, ErrorCode]):
             return self._entries[code]
         except (KeyError, TypeError):
             raise KeyError(code) from None
+
+    def get(self, code: object, default: Any = None) -> Any:
+        """The entry of a code, or the default."""
+        try:
+            return self._entries.get(code, default)  # type: ignore[call-overload]  # any key may be asked for
+        except TypeError:  # not hashable
+            return default
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._entries)

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from hashlib import blake2b
 from typing import Any
 
+from marshmallow.fields import List, Nested
+
 from flask_apierrors.text import CUT, clean, text
 
 #: The path of errors that belong to the whole input.
@@ -17,6 +19,8 @@ Detail = tuple[str, str]
 _MAX_DEPTH = 32
 _MAX_NODES = 100_000
 _MAX_KEY = 100_000
+# The path of a top-level key without characters: a path that is empty would be that of the whole input.
+_EMPTY_KEY = "\\"
 
 
 def flatten(errors: object, max_details: int, max_text: int) -> tuple[Detail, ...]:
@@ -28,11 +32,13 @@ def flatten(errors: object, max_details: int, max_text: int) -> tuple[Detail, ..
     is left out, and a text under `_schema` says how much.
     """
     flat = _Flat(max_details, max_text)
-    flat.add((), errors, 0)
+    flat.add("", errors, 0)
     return flat.result()
 
 
 class _Flat:
+    """One flattening, with what is left of its budget."""
+
     __slots__ = ("left", "left_out", "max_details", "max_text", "texts")
 
     def __init__(self, max_details: int, max_text: int) -> None:
@@ -42,37 +48,44 @@ class _Flat:
         self.max_details = max_details
         self.max_text = max_text
 
-    def add(self, keys: tuple[object, ...], errors: object, depth: int) -> None:
+    def add(self, path: str, errors: object, depth: int) -> None:
         self.left -= 1
+        kind = type(errors)
         if depth > _MAX_DEPTH or self.left < 0:
             self.left_out += 1
-        elif isinstance(errors, Mapping):
-            for key, item in errors.items():
-                self.add((*keys, key), item, depth + 1)
+        elif kind is str:
+            self._put(path, errors)
+        # The exact types first: asking for abstract ones costs more than all the rest.
+        elif kind is dict or (kind is not list and isinstance(errors, Mapping)):
+            for key, item in errors.items():  # type: ignore[attr-defined]  # a mapping
+                if type(item) is list and len(item) == 1 and type(item[0]) is str:  # what marshmallow mostly gives
+                    self.left -= 2
+                    self._put(_joined(path, key), item[0])
+                else:
+                    self.add(_joined(path, key), item, depth + 1)
                 if self.left < 0:
                     break
-        elif isinstance(errors, (list, tuple, set, frozenset)):
-            for index, item in enumerate(errors):
-                # A list of texts is several texts on one field; a list of lists or mappings has a field per index.
-                nested = isinstance(item, (Mapping, list, tuple, set, frozenset))
-                self.add((*keys, index) if nested else keys, item, depth + 1)
+        elif kind is list or isinstance(errors, (tuple, set, frozenset)):
+            for index, item in enumerate(errors):  # type: ignore[arg-type]  # iterable
+                # Texts in a list are several texts on one field; lists and mappings in it are a field per index.
+                nested = type(item) is not str and isinstance(item, (Mapping, list, tuple, set, frozenset))
+                self.add(_joined(path, index) if nested else path, item, depth + 1)
                 if self.left < 0:
                     break
         elif errors is not None:
-            self._put(keys, errors)
+            self._put(path, errors)
 
-    def _put(self, keys: tuple[object, ...], message: object) -> None:
-        path = ".".join([_escaped(key) for key in keys]) if keys else WHOLE_INPUT
+    def _put(self, path: str, message: object) -> None:
+        path = path or WHOLE_INPUT
         if len(path) > self.max_text:
             # The digest keeps paths apart that differ only in what is cut.
             digest = blake2b(path.encode(), digest_size=8).hexdigest()
             path = f"{path[: self.max_text]}{CUT}{digest}"
-        present = self.texts.get(path)
-        if present is not None:
-            if len(present) < self.max_text:
-                self.texts[path] = clean(f"{present} {text(message, self.max_text)}", self.max_text)
-        elif len(self.texts) < self.max_details:
-            self.texts[path] = text(message, self.max_text)
+        texts = self.texts
+        if path in texts:
+            texts[path] = clean(f"{texts[path]} {text(message, self.max_text)}", self.max_text)
+        elif len(texts) < self.max_details:
+            texts[path] = text(message, self.max_text)
         else:
             self.left_out += 1
 
@@ -86,12 +99,14 @@ class _Flat:
         return tuple(self.texts.items())
 
 
-def _escaped(key: object) -> str:
+def _joined(path: str, key: object) -> str:
     name = key if type(key) is str else text(key, _MAX_KEY)
     if "." in name or "\\" in name:
         name = name.replace("\\", "\\\\").replace(".", "\\.")
-    # A lone surrogate is written as its escape, which no escaped key contains otherwise.
-    return name if name.isascii() else name.encode("utf-8", "backslashreplace").decode()
+    if not name.isascii():
+        # A lone surrogate is written as its escape, which no escaped key contains otherwise.
+        name = name.encode("utf-8", "backslashreplace").decode()
+    return f"{path}.{name}" if path else name or _EMPTY_KEY
 
 
 def declared_code(errors: object, schema: Any) -> str | None:
@@ -104,35 +119,42 @@ def declared_code(errors: object, schema: Any) -> str | None:
 
 
 def _declared(errors: object, schema: Any, depth: int) -> list[str | None]:
-    if not isinstance(errors, Mapping) or depth > _MAX_DEPTH:
+    if not isinstance(errors, dict) or depth > _MAX_DEPTH:
         return [None]
-    by_key = {
-        field.data_key if field.data_key is not None else name: field for name, field in schema.load_fields.items()
-    }
     codes: list[str | None] = []
     for key, item in errors.items():
         if isinstance(key, int):  # many=True: the errors of one item each
             codes += _declared(item, schema, depth + 1)
-            continue
-        field: Any = by_key.get(key)
-        code = _code_of(field)
-        if code is None and hasattr(field, "inner"):  # a List: its items' field may declare a code
-            field = field.inner
-            code = _code_of(field)
-        if code is None:
-            nested = getattr(field, "schema", None)
-            codes += [None] if nested is None else _declared(item, nested, depth + 1)
         else:
-            codes.append(code)
+            codes += _declared_by_field(_field_of(key, schema.load_fields), item, depth)
         if None in codes:
             break
     return codes or [None]
 
 
+def _field_of(key: object, fields: Mapping[str, Any]) -> Any:
+    field = fields.get(key)  # type: ignore[call-overload]  # a hostile key finds nothing
+    if field is not None and field.data_key in (None, key):
+        return field
+    return next((field for field in fields.values() if field.data_key == key), None)
+
+
+def _declared_by_field(field: Any, errors: object, depth: int) -> list[str | None]:
+    code = _code_of(field)
+    if code is None and isinstance(field, List):  # the field of its items may declare a code
+        field = field.inner
+        code = _code_of(field)
+    if code is None and isinstance(field, Nested):
+        return _declared(errors, field.schema, depth + 1)
+    return [code]
+
+
 def _code_of(field: Any) -> str | None:
-    declared = getattr(field, "metadata", {}).get("error_code")
+    if field is None:
+        return None
+    declared = field.metadata.get("error_code")
     if declared is None:
-        for validator in getattr(field, "validators", ()):
+        for validator in field.validators:
             declared = getattr(validator, "error_code", None)
             if declared is not None:
                 break

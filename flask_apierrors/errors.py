@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from flask import current_app, has_app_context
+from flask import current_app
+from werkzeug.datastructures import iter_multi_items
 from werkzeug.exceptions import HTTPException
 
 from flask_apierrors.catalog import Catalog, UnknownErrorCode
@@ -15,6 +16,10 @@ from flask_apierrors.codes import DEFAULT_CATALOG
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIEnvironment
+    from flask import Flask
+    from werkzeug.sansio.response import Response
+
+    from flask_apierrors.extension import AppState
 
 #: The key of an app's `extensions` under which `init_app` leaves its frozen state.
 EXTENSION_KEY = "apierrors"
@@ -23,10 +28,20 @@ Headers = Mapping[str, str] | Iterable[tuple[str, str]]
 RetryAfter = int | float | timedelta | datetime
 
 
+def bound_state() -> AppState | None:
+    """What `init_app` left on the current app, if there is one."""
+    try:
+        # Asking the proxy for the app once costs a fraction of each attribute read through it.
+        app: Flask = current_app._get_current_object()  # type: ignore[attr-defined]  # a proxy's
+    except RuntimeError:
+        return None
+    return app.extensions.get(EXTENSION_KEY)
+
+
 def active_catalog() -> Catalog:
     """The catalogue of the current app's extension, or the built-in one."""
-    bound = current_app.extensions.get(EXTENSION_KEY) if has_app_context() else None
-    return DEFAULT_CATALOG if bound is None else bound.catalog
+    bound = bound_state()
+    return DEFAULT_CATALOG if bound is None else bound.registry.catalog
 
 
 class APIError(HTTPException):
@@ -58,9 +73,12 @@ class APIError(HTTPException):
     headers: Headers = ()
     #: What goes to the log only.
     context: Mapping[str, Any] = MappingProxyType({})
+    #: A response that somebody built; it is sent as it is.
+    response: Response | None = None
 
     def __init__(
         self,
+        /,
         error: str | int | None = None,
         description: str | None = None,
         *,
@@ -105,13 +123,15 @@ class APIError(HTTPException):
         self, environ: WSGIEnvironment | None = None, scope: dict[str, Any] | None = None
     ) -> list[tuple[str, str]]:
         """The headers of Werkzeug's HTML page for this error: where no envelope is wanted they are kept too."""
-        pairs = self.headers.items() if isinstance(self.headers, Mapping) else self.headers
+        pairs = iter_multi_items(self.headers) if isinstance(self.headers, Mapping) else self.headers
         return [*super().get_headers(environ, scope), *pairs]
 
     def __call__(self, environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
         """Answer as a WSGI application does: so Flask turns an error that a view returned into a response."""
-        bound = current_app.extensions.get(EXTENSION_KEY) if has_app_context() else None
-        response = self.get_response(environ) if bound is None else bound.answer_returned(self, environ)
+        bound = bound_state()
+        if bound is None or self.response is not None:
+            return self.get_response(environ)(environ, start_response)
+        response = bound.answer_returned(self, environ)
         return response(environ, start_response)
 
 

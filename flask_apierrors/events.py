@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from flask_apierrors.logs import make_chain
+from flask_apierrors.logs import LineLoggerFactory, make_chain
+from flask_apierrors.redaction import REDACTED, is_secret_key, redact
 from flask_apierrors.sink import Sink
-from flask_apierrors.text import fault_name, plain, text
+from flask_apierrors.text import fault_name, plain, text, type_name
 
 if TYPE_CHECKING:
     from flask_apierrors.report import Report
@@ -39,9 +40,21 @@ FIELDS = {
 
 # Words that mean something to structlog, to logging.LogRecord (where they raise KeyError) or to shippers.
 _RESERVED = (
-    (FIELDS.keys() - {"cause"})
+    FIELDS.keys()
     | vars(logging.makeLogRecord({})).keys()
-    | {"asctime", "error", "exc_info", "message", "positional_args", "self", "stack", "stack_info", "taskName"}
+    | {
+        "asctime",
+        "error",
+        "exc_info",
+        "message",
+        "method_name",
+        "positional_args",
+        "self",
+        "stack",
+        "stack_info",
+        "stacklevel",
+        "taskName",
+    }
     | {"_from_structlog", "_name", "_record"}
 )
 
@@ -65,16 +78,27 @@ def fields_of(
         fields["exc_info"] = report.exception
     if faults:
         fields["faults"] = faults
-    if report.context:
-        _add_context(fields, report.context)
+    if not report.unexpected and report.exception.__cause__ is not None:
+        fields["cause"] = type_name(report.exception.__cause__)
+    try:
+        if report.context:
+            _add_context(fields, report.context)
+    except Exception as fault:
+        fields["faults"] = [*faults, fault_name("context", fault)]
     return fields
 
 
 def _add_context(fields: dict[str, Any], context: Mapping[str, Any]) -> None:
     for key, value in context.items():
-        while key in _RESERVED or key in fields:
-            key = f"context_{key}"
-        fields[key] = plain(value)
+        name = key if type(key) is str else text(key, 200)
+        while name in _RESERVED or name in fields:
+            name = f"context_{name}"
+        if is_secret_key(name):
+            fields[name] = REDACTED
+        elif type(value) is int or value is None:
+            fields[name] = plain(value)
+        else:
+            fields[name] = redact(plain(value))
 
 
 def emit(level: str, fields: dict[str, Any]) -> None:
@@ -85,7 +109,7 @@ def emit(level: str, fields: dict[str, Any]) -> None:
     """
     if structlog.is_configured():
         try:
-            getattr(structlog.get_logger(LOGGER), level)(EVENT, **fields)
+            getattr(_logger(), level)(EVENT, **fields)
             return
         except Exception as fault:
             fields["faults"] = [*fields.get("faults", ()), fault_name("structlog", fault)]
@@ -95,6 +119,30 @@ def emit(level: str, fields: dict[str, Any]) -> None:
         # The fields themselves cannot be rendered; what is certain to be text still tells which request it was.
         known = {key: text(fields.get(key)) for key in ("error_code", "request_id", "method", "path")}
         getattr(_own_logger, level)(EVENT, **known, faults=[fault_name("event", fault)])
+
+
+# The last bound logger, and the parts of the configuration that it was made from.
+_kept: tuple[Any, ...] = (None, None, None, None, None)
+
+
+def _logger() -> Any:
+    """The logger of the application's structlog configuration.
+
+    Binding one costs as much as rendering an event. It is kept as long as the configuration stays, and only where a
+    logger holds nothing that may change: the factory is ours, or the application lets loggers be cached.
+    """
+    global _kept
+    config = structlog.get_config()
+    factory = config["logger_factory"]
+    if type(factory) is not LineLoggerFactory and config["cache_logger_on_first_use"] is not True:
+        return structlog.get_logger(LOGGER)
+    processors, wrapper, context = config["processors"], config["wrapper_class"], config["context_class"]
+    kept = _kept
+    if kept[1] is factory and kept[2] is processors and kept[3] is wrapper and kept[4] is context:
+        return kept[0]
+    logger = structlog.get_logger(LOGGER).bind()
+    _kept = (logger, factory, processors, wrapper, context)
+    return logger
 
 
 _chain, _factory = make_chain("json", Sink())

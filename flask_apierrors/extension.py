@@ -18,7 +18,7 @@ from flask_apierrors.errors import EXTENSION_KEY, APIError, CodeMapping
 from flask_apierrors.guard import guard, log_pending
 from flask_apierrors.handler import handle_exception, handle_http_exception, handle_returned
 from flask_apierrors.report import Registry, Rules
-from flask_apierrors.requestid import CURRENT, current_request, open_request, unbind
+from flask_apierrors.requestid import CURRENT, RequestState, request_id_of, unbind
 from flask_apierrors.settings import Settings
 
 if TYPE_CHECKING:
@@ -165,24 +165,31 @@ def _register_handler(app: Flask, exception_type: type[Exception], rules: Rules)
 
 def _add_hooks(app: Flask, rules: Rules) -> None:
     settings = rules.settings
-    header = settings.request_id_header
+    header, inbound_key = settings.request_id_header, settings.inbound_key
+    # Otherwise a function that runs after ours may put another body in place.
+    runs_last = not app.after_request_funcs.get(None) and type(app).process_response is Flask.process_response
 
+    # The guard binds the id and sets the header. The hooks do so where an app is driven without its wsgi_app, as by a
+    # test that pushes a context, or by a subclass.
     def before_request() -> None:
-        # The guard has bound the id, unless the app is driven without its wsgi_app, as by a test that pushes a context.
         if CURRENT.get() is None:
-            state = open_request(request.environ, settings)
+            state = RequestState(request_id_of(request.environ, inbound_key))
             state.tokens = state.bind()
 
     def after_request(response: Response) -> Response:
-        state = current_request()
-        assert state is not None  # noqa: S101  # a request context is there
-        response.headers[header] = state.id
-        body = response.response
-        state.body_is_safe = type(body) is list and all(type(part) is bytes for part in body)
-        if state.pending is not None:
-            log_pending(current_app._get_current_object(), state)  # type: ignore[attr-defined]  # a proxy's
+        state = CURRENT.get()
+        if state is None:  # no before_request function has run, as when the session cannot be opened
+            response.headers[header] = request_id_of(request.environ, inbound_key)
+            return response
         if state.tokens is not None:
+            response.headers[header] = state.id
             unbind(state.tokens)
+            state.tokens = None
+        body = response.response
+        # What a view returns as text or data is a list of one bytes object.
+        state.body_is_safe = runs_last and type(body) is list and len(body) == 1 and type(body[0]) is bytes
+        if state.pending is not None:
+            log_pending(current_app._get_current_object(), state, request.environ)  # type: ignore[attr-defined]  # a proxy's
         return response
 
     app.before_request(before_request)

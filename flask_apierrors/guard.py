@@ -8,11 +8,13 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from flask import Flask, got_request_exception
+from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
+from werkzeug.wrappers import Request
 
 from flask_apierrors.handler import CONTENT_TYPE, Answer, Exchange, handle
-from flask_apierrors.requestid import IdTokens, RequestState, open_request, unbind
+from flask_apierrors.requestid import CURRENT, LOGGED_ID, IdTokens, RequestState, request_id_of, unbind
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 
     from flask_apierrors.headers import Pairs
     from flask_apierrors.report import Rules
+
+
+# Werkzeug's server writes its access line before it closes the body: till then the id stays bound.
+_DEVELOPMENT_SERVER = "Werkzeug/"
 
 
 def guard(app: Flask, rules: Rules) -> WSGIApplication:
@@ -30,29 +36,33 @@ def guard(app: Flask, rules: Rules) -> WSGIApplication:
     testing, PROPAGATE_EXCEPTIONS), so does the guard.
     """
     app_ref = weakref.ref(app)  # what hangs on an app must not keep it alive
+    # A middleware inside the guard may start the response late, or put another body in place.
+    is_flasks_own = getattr(app.wsgi_app, "__func__", None) is Flask.wsgi_app
     wsgi_app = _without_cycle(app, app_ref)
     settings = rules.settings
+    header = settings.request_id_header
+    inbound_key = settings.inbound_key
 
     def guarded(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        state = open_request(environ, settings)
-        start = Start(start_response, settings.request_id_header, state.id)
-        tokens = state.bind()
+        state = GuardedRequest(request_id_of(environ, inbound_key), start_response, header)
+        current, logged = CURRENT.set(state), LOGGED_ID.set(state.id)
         try:
             try:
-                body: Any = wsgi_app(environ, start)
+                body: Any = wsgi_app(environ, state)
             except Exception as exc:
-                body = _Recovery(_alive(app_ref), rules, environ, state).answer(exc, start)
+                body = _Recovery(_alive(app_ref), rules, environ, state).answer(exc)
             if state.pending is not None:
-                log_pending(_alive(app_ref), state)
-            if state.body_is_safe and not _is_development_server(environ):
-                start.send()
-            elif isinstance(body, environ.get("wsgi.file_wrapper", ())):
-                start.send()  # the server may send such a file by itself
-            else:
-                body = _Body(body, start, _Recovery(_alive(app_ref), rules, environ, state))
-            return body  # type: ignore[no-any-return]  # what the application returned
+                log_pending(_alive(app_ref), state, environ)
+            if is_flasks_own and state.body_is_safe and environ.get("SERVER_SOFTWARE", "")[:9] != _DEVELOPMENT_SERVER:
+                state.send()
+                return body  # type: ignore[no-any-return]  # what the application returned
+            if _is_file(body, environ):
+                state.send()
+                return body  # type: ignore[no-any-return]  # the server may send such a file by itself
+            return _Body(body, _Recovery(_alive(app_ref), rules, environ, state))
         finally:
-            unbind(tokens)
+            CURRENT.reset(current)
+            LOGGED_ID.reset(logged)
 
     return guarded
 
@@ -76,70 +86,72 @@ def _alive(app_ref: weakref.ref[Flask]) -> Flask:
     return app
 
 
-def _is_development_server(environ: WSGIEnvironment) -> bool:
-    """Werkzeug's server writes its access line before it closes the body: till then the id stays bound."""
-    software = environ.get("SERVER_SOFTWARE")
-    return software is not None and software.startswith("Werkzeug/")
+def _is_file(body: object, environ: WSGIEnvironment) -> bool:
+    """Whether a body is a file for the server's own way to send one; the wrapper may be a class or a function."""
+    wrapper = environ.get("wsgi.file_wrapper")
+    return isinstance(wrapper, type) and isinstance(body, wrapper)
 
 
-def log_pending(app: Flask, state: RequestState) -> None:
+def log_pending(app: Flask, state: RequestState, environ: WSGIEnvironment) -> None:
     """Let Flask write its own line for a crash that the application's handler answered, so no event tells of it."""
     pending, state.pending = state.pending, None
     if pending is not None:
-        Flask.log_exception(app, *pending)
+        # The same as Flask.log_exception writes, which needs a request context; that may have gone.
+        request = Request(environ)
+        app.logger.error(f"Exception on {request.path} [{request.method}]", exc_info=pending[-1])
 
 
-class Start:
-    """A `start_response` that holds the response's start back until the request has ended well.
+class GuardedRequest(RequestState):
+    """A request's state that is its `start_response` too, and holds the start back until the request has ended well.
 
     PEP 3333 lets an application replace a started response by passing `exc_info`, but servers and test clients then
     treat the request as failed. Not having started is simpler.
     """
 
-    __slots__ = ("_given", "_header", "_request_id", "_server", "_write", "sent")
+    #: Whether the server has been told.
+    sent = False
+    _given: tuple[str, Pairs] = ("500 INTERNAL SERVER ERROR", [])
+    _write: Callable[[bytes], object]
 
-    def __init__(self, server: StartResponse, header: str, request_id: str) -> None:
+    def __init__(self, request_id: str, server: StartResponse, header: str) -> None:
+        self.id = request_id
         self._server = server
         self._header = header
-        self._request_id = request_id
-        self._given: tuple[Any, ...] = ()
-        self._write: Callable[[bytes], object] | None = None
-        #: Whether the server has been told.
-        self.sent = False
 
     def __call__(self, status: str, headers: Pairs, exc_info: Any = None) -> Callable[[bytes], object]:
         if self.sent:
             return self._server(status, headers, exc_info)
         self._given = (status, headers)
-        return self._send_and_write
+        return self._write_at_once
 
-    def send(self) -> None:
-        """Tell the server, with the request id among the headers."""
-        self.sent = True
-        status, headers = self._given
-        if (self._header, self._request_id) not in headers:  # no after_request function of ours has run
-            name = self._header.lower()
-            headers = [pair for pair in headers if pair[0].lower() != name]
-            headers.append((self._header, self._request_id))
-        self._write = self._server(status, headers)
-
-    def _send_and_write(self, data: bytes) -> None:
+    def _write_at_once(self, data: bytes) -> None:
         """The imperative way to send a body, which PEP 3333 keeps for old applications."""
         if not self.sent:
             self.send()
-        if self._write is not None:
-            self._write(data)
+        self._write(data)
+
+    def send(self) -> None:
+        """Tell the server, with the request id among the headers; any other value of that header gives way."""
+        self.sent = True
+        status, headers = self._given
+        header = self._header
+        lower = header.lower()
+        for name, _ in headers:
+            if name.lower() == lower:
+                headers = [pair for pair in headers if pair[0].lower() != lower]
+                break
+        headers.append((header, self.id))
+        self._write = self._server(status, headers)
 
 
 class _Body:
     """A body that is produced while it is sent: the id is bound meanwhile, and its failure is an error like others."""
 
-    __slots__ = ("_close", "_iterator", "_recovery", "_start", "_tokens")
+    __slots__ = ("_close", "_iterator", "_recovery", "_tokens")
 
-    def __init__(self, body: Iterable[bytes], start: Start, recovery: _Recovery) -> None:
+    def __init__(self, body: Iterable[bytes], recovery: _Recovery) -> None:
         self._iterator = iter(body)
         self._close = getattr(body, "close", None)
-        self._start = start
         self._recovery = recovery
         self._tokens: IdTokens | None = None
 
@@ -147,25 +159,25 @@ class _Body:
         return self
 
     def __next__(self) -> bytes:
-        tokens = self._recovery.state.bind()
+        recovery = self._recovery
+        state = recovery.state
+        tokens = state.bind()
         try:
             try:
                 chunk = next(self._iterator)
             except StopIteration:
-                if not self._start.sent:
-                    self._start.send()
+                recovery.send_start()
                 raise
             except Exception as exc:
-                if self._start.sent:
-                    self._recovery.log_only(exc)
+                if state.sent:
+                    recovery.log(exc)
                     raise  # the server breaks the connection off: the client must not take the part for the whole
-                self._iterator = iter(self._recovery.answer(exc, self._start))
+                self._iterator = iter(recovery.answer(exc))
                 chunk = next(self._iterator, b"")
-            if not self._start.sent:
-                self._start.send()
+            recovery.send_start()
             return chunk
         finally:
-            if self._tokens is None and _is_development_server(self._recovery.environ):
+            if self._tokens is None and recovery.environ.get("SERVER_SOFTWARE", "")[:9] == _DEVELOPMENT_SERVER:
                 self._tokens = tokens
             else:
                 unbind(tokens)
@@ -186,30 +198,36 @@ class _Recovery:
 
     __slots__ = ("app", "environ", "rules", "state")
 
-    def __init__(self, app: Flask, rules: Rules, environ: WSGIEnvironment, state: RequestState) -> None:
+    def __init__(self, app: Flask, rules: Rules, environ: WSGIEnvironment, state: GuardedRequest) -> None:
         self.app = app
         self.rules = rules
         self.environ = environ
         self.state = state
 
-    def answer(self, exc: Exception, start: Start) -> list[bytes]:
-        """Log the exception and give its envelope to `start`.
+    def send_start(self) -> None:
+        """Let the response start, unless it has."""
+        if not self.state.sent:
+            self.state.send()
+
+    def answer(self, exc: Exception) -> list[bytes]:
+        """Log the exception and put its envelope in the response's place.
 
         Raises:
             Exception: the same one, where it is Flask's to propagate, or the response has begun.
         """
-        handled = self.log_only(exc)
-        if self.state.pending is not None:
-            log_pending(self.app, self.state)
-        if start.sent or handled is None:
+        state = self.state
+        answer = self.log(exc)
+        if state.pending is not None:
+            log_pending(self.app, state, self.environ)
+        if state.sent or answer is None:
             raise exc
-        status, headers, body = handled
+        status, headers, body = answer
         reason = HTTP_STATUS_CODES.get(status, "Error").upper()
-        start(f"{status} {reason}", [*headers, ("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))])
-        self.state.body_is_safe = True
+        state(f"{status} {reason}", [*headers, ("Content-Type", CONTENT_TYPE), ("Content-Length", str(len(body)))])
+        state.body_is_safe = True
         return [] if self.environ["REQUEST_METHOD"] == "HEAD" else [body]
 
-    def log_only(self, exc: Exception) -> Answer | None:
+    def log(self, exc: Exception) -> Answer | None:
         """Send `got_request_exception` and write the event; None where both are not for the extension to do."""
         app = self.app
         propagate = app.config["PROPAGATE_EXCEPTIONS"]
@@ -217,7 +235,9 @@ class _Recovery:
         if propagate or (propagate is None and (app.testing or app.debug)) or not self.rules.settings.applies_to(path):
             return None
         pending = self.state.pending
-        if pending is not None and _is_shown_with(pending[-1][1], exc):
+        # The event of an expected error has no traceback, so it cannot tell of a crash before.
+        expected = issubclass(type(exc), (HTTPException, ValidationError))
+        if pending is not None and not expected and _is_shown_with(pending[-1][1], exc):
             self.state.pending = None
         try:
             got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=exc)

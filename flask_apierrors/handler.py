@@ -60,6 +60,9 @@ def handle(exc: BaseException, rules: Rules, exchange: Exchange) -> Answer:
     body = _rendered(report, rules, exchange, faults)
     headers = headers_of(report, exchange.environ, exchange.rule, rules.settings.realm, faults)
     _log(report, exchange, faults)
+    if not report.unexpected:
+        # Its frames hold the request, which holds a routing error: a cycle, and the collector's work on every error.
+        exc.__traceback__ = None
     return Answer(report.status, headers, body)
 
 
@@ -104,7 +107,11 @@ def _exchange() -> Exchange:
 def _respond(app: Flask, answer: Answer) -> Response:
     status, headers, body = answer
     try:
-        return app.response_class(body, status, headers, content_type=CONTENT_TYPE)
+        response = app.response_class(body, status, content_type=CONTENT_TYPE)
+        add = response.headers.add
+        for name, value in headers:
+            add(name, value)
+        return response
     except Exception:
         app.logger.exception("%r could not be made for an error; a plain response stands in", app.response_class)
         return Response(body, status, headers, content_type=CONTENT_TYPE)

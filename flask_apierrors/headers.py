@@ -36,7 +36,11 @@ def headers_of(report: Report, environ: WSGIEnvironment, rule: Rule | None, real
     names: set[str] = set()
     for name, value in report.headers:
         lower = name.lower()
-        if lower in _NOT_KEPT or (lower == "retry-after" and report.retry_after is not None):
+        if lower in _NOT_KEPT:
+            continue
+        if lower == "retry-after":
+            if report.retry_after is None:
+                faults.append("headers: Retry-After is neither whole seconds nor a date")
             continue
         if not _NAME(name) or not _VALUE(value):
             faults.append(f"headers: {name[:100]!r} is not a valid header, or its value is not")
@@ -50,8 +54,9 @@ def headers_of(report: Report, environ: WSGIEnvironment, rule: Rule | None, real
     status = report.status
     if (status == 401 or report.entry.code == "insufficient_scope") and "www-authenticate" not in names:
         pairs.append(("WWW-Authenticate", _challenge(report, "HTTP_AUTHORIZATION" in environ, realm)))
-    if status == 405 and "allow" not in names and rule is not None:
-        pairs.append(("Allow", ", ".join(sorted(rule.methods or ()))))
+    if status == 405 and "allow" not in names:
+        methods = rule.methods if rule is not None else None
+        pairs.append(("Allow", ", ".join(sorted(methods or ()))))  # empty: RFC 9110 section 10.2.1
     return pairs
 
 

@@ -6,7 +6,6 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Iterable
-from datetime import datetime, timezone
 from typing import IO, Any
 
 import structlog
@@ -17,6 +16,7 @@ from flask_apierrors.jsonbytes import dumps
 from flask_apierrors.requestid import get_request_id
 from flask_apierrors.sink import Sink
 from flask_apierrors.text import clean, plain
+from flask_apierrors.timestamps import utc_now
 from flask_apierrors.tracebacks import format_traceback
 
 EventDict = structlog.typing.EventDict
@@ -33,18 +33,13 @@ def render_json(logger: Any, method: str, event: EventDict) -> bytes:
     Adds `timestamp` (ISO 8601, UTC), `level`, `logger`, the bound context variables and `request_id`; turns `exc_info`
     into `exception`. Values that JSON does not know become text; nothing that is logged makes it raise.
     """
-    line: dict[str, Any] = {
-        "timestamp": datetime.now(timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ"),
-        "level": method,
-        "event": event.pop("event", None),
-    }
+    message = event.pop("event", None)
     _complete(logger, event)
-    exc_info = event.pop("exc_info", None)
-    if exc_info:
-        exc = _exception_of(exc_info)
+    if "exc_info" in event:
+        exc = _exception_of(event.pop("exc_info"))
         if exc is not None:
             event["exception"] = format_traceback(exc)
-    line.update(event)
+    line = {"timestamp": utc_now(), "level": method, "event": message, **event}
     try:
         return dumps(line)
     except Exception:
@@ -54,7 +49,7 @@ def render_json(logger: Any, method: str, event: EventDict) -> bytes:
 def render_console(logger: Any, method: str, event: EventDict) -> str:
     """A structlog processor that makes an event a line for people, in colour on a terminal."""
     _complete(logger, event)
-    event.setdefault("timestamp", datetime.now(timezone.utc).strftime("%H:%M:%S"))
+    event.setdefault("timestamp", utc_now())
     event["level"] = method
     renderer = structlog.dev.ConsoleRenderer(
         colors=bool(sys.stdout) and sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
@@ -72,9 +67,8 @@ def _complete(logger: Any, event: EventDict) -> None:
         request_id = get_request_id()
         if request_id is not None:
             event["request_id"] = request_id
-    name = getattr(logger, "name", None)
-    if name:
-        event.setdefault("logger", name)
+    if type(logger) is LineLogger and logger.name is not None and "logger" not in event:
+        event["logger"] = logger.name
 
 
 def _exception_of(exc_info: Any) -> BaseException | None:
@@ -82,7 +76,7 @@ def _exception_of(exc_info: Any) -> BaseException | None:
         return exc_info
     if isinstance(exc_info, tuple):
         return exc_info[1] if len(exc_info) == 3 and isinstance(exc_info[1], BaseException) else None
-    return sys.exc_info()[1]
+    return sys.exc_info()[1] if exc_info else None
 
 
 class LineLogger:
@@ -130,15 +124,49 @@ class LineHandler(logging.Handler):
             self.handleError(record)
 
 
+def _line_bound_logger(threshold: int) -> type[structlog.typing.FilteringBoundLogger]:
+    """structlog's filtering bound logger with a shorter way through it.
+
+    An event's fields are passed on as a dict instead of four times as keywords: that halves what structlog costs.
+    """
+    filtering: Any = structlog.make_filtering_bound_logger(threshold)
+
+    def make(method: str, inherited: Callable[..., Any]) -> Callable[..., Any]:
+        def log(self: Any, event: str | None = None, *args: Any, **fields: Any) -> Any:
+            if args:
+                return inherited(self, event, *args, **fields)
+            line: Any = {**self._context, **fields} if self._context else fields
+            if event is not None:
+                line["event"] = event
+            try:
+                for processor in self._processors:
+                    line = processor(self._logger, method, line)
+            except structlog.DropEvent:
+                return None
+            return self._logger.msg(line)
+
+        return log
+
+    names = [name for name in LEVELS if getattr(logging, name.upper()) >= threshold]
+    return type("LineBoundLogger", (filtering,), {name: make(name, getattr(filtering, name)) for name in names})
+
+
+class LineLoggerFactory:
+    """Makes the loggers at the end of structlog's chain."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+
+    def __call__(self, *names: str) -> LineLogger:
+        return LineLogger(names[0] if names else None, self._sink)
+
+
 def make_chain(
     format: str, sink: Sink, processors: Iterable[structlog.typing.Processor] = ()
-) -> tuple[list[structlog.typing.Processor], Callable[..., LineLogger]]:
+) -> tuple[list[structlog.typing.Processor], LineLoggerFactory]:
     """The processors and the logger factory of a structlog configuration that writes to a sink."""
 
-    def factory(*names: str) -> LineLogger:
-        return LineLogger(names[0] if names else None, sink)
-
-    return [*processors, FORMATS[format]], factory
+    return [*processors, FORMATS[format]], LineLoggerFactory(sink)
 
 
 def configure_logging(
@@ -172,7 +200,7 @@ def configure_logging(
     chain, factory = make_chain(format, sink, processors)
     structlog.configure(
         processors=chain,
-        wrapper_class=structlog.make_filtering_bound_logger(threshold),
+        wrapper_class=_line_bound_logger(threshold),
         context_class=dict,
         logger_factory=factory,
         # A cached logger would keep an earlier configuration, also through structlog.testing.capture_logs.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import Any
 
 #: What stands in a secret's place.
@@ -21,8 +22,8 @@ _VALUES = re.compile(
       (?P<scheme>\b(?:bearer|basic|dpop)\s+)[A-Za-z0-9._~+/=-]{8,}
     | \beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*
     | (?P<url>\b[a-z][a-z0-9+.-]{1,20}://)[^\s/@:]{0,200}:[^\s/@]{1,500}@
-    | (?P<pair>\b[\w-]{0,40}(?:password|passwd|secret|token|api[_-]?key|authorization|cookie)[\w-]{0,40}
-        ["']?\s{0,3}[=:]\s{0,3})
+    | (?P<header>\b(?:authorization|cookie)["']?\s{0,3}[=:]\s{0,3}["']?)[^\r\n"']{1,1000}
+    | (?P<pair>(?:password|passwd|secret|token|api[_-]?key|authorization|cookie)[\w-]{0,40}["']?\s{0,3}[=:]\s{0,3})
       (?:"[^"\n]{0,1000}"|'[^'\n]{0,1000}'|[^\s,;&"'\)\]\}]{1,1000})
     | -----BEGIN\ [A-Z ]{0,40}PRIVATE\ KEY-----[A-Za-z0-9+/=\s]{0,10000}(?:-----END\ [A-Z ]{0,40}PRIVATE\ KEY-----)?
     """,
@@ -30,12 +31,30 @@ _VALUES = re.compile(
 )
 
 
+# Every match of _VALUES contains one of these in lower case; most texts contain none, and to see that is cheap.
+_HINTS = (
+    "bearer",
+    "basic",
+    "dpop",
+    "eyj",
+    "://",
+    "passw",
+    "secret",
+    "token",
+    "api",
+    "authorization",
+    "cookie",
+    "-----",
+)
+
+
 def _replacement(match: re.Match[str]) -> str:
     if match["url"]:
         return f"{match['url']}{REDACTED}@"
-    return f"{match['scheme'] or match['pair'] or ''}{REDACTED}"
+    return f"{match['scheme'] or match['header'] or match['pair'] or ''}{REDACTED}"
 
 
+@lru_cache(maxsize=1024)
 def is_secret_key(key: str) -> bool:
     """Whether a key names a secret; case and separators don't count."""
     name = _SEPARATORS.sub("", key.lower())
@@ -44,7 +63,11 @@ def is_secret_key(key: str) -> bool:
 
 def redact_text(value: str) -> str:
     """Text with what looks like a secret replaced: tokens, URLs with credentials, `password=...`, private keys."""
-    return _VALUES.sub(_replacement, value)
+    lower = value.lower()
+    for hint in _HINTS:
+        if hint in lower:
+            return _VALUES.sub(_replacement, value)
+    return value
 
 
 def redact(value: Any) -> Any:

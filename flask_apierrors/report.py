@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from marshmallow import Schema, ValidationError
+from werkzeug.datastructures import iter_multi_items
 from werkzeug.exceptions import BadRequest, BadRequestKeyError, HTTPException, InternalServerError, SecurityError
 from werkzeug.wrappers import Request
 
@@ -25,15 +27,13 @@ T = TypeVar("T")
 
 #: What an exception type is mapped to: a code, or a function from the exception to an APIError.
 Target = str | Callable[[Any], APIError]
-
 Pairs = tuple[tuple[str, str], ...]
 
 _MAX_SECONDS = 2**31 - 1
 
 
-@dataclass(frozen=True)
-class Report:
-    """One error, as the client is told and the log is told."""
+class Report(NamedTuple):
+    """One error, as the client is told and the log is told. Immutable; cheaper to make than a frozen dataclass."""
 
     #: The catalogue's entry.
     entry: ErrorCode
@@ -45,6 +45,8 @@ class Report:
     level: str
     #: The exception that was converted.
     exception: BaseException
+    #: Whether the event carries the traceback: of crashes and of mapped exceptions.
+    unexpected: bool = False
     #: Field errors: paths with one text each.
     details: tuple[Detail, ...] = ()
     #: When to try again, in whole seconds.
@@ -52,9 +54,7 @@ class Report:
     #: Headers that the exception brings along, repeated ones too.
     headers: Pairs = ()
     #: What only the log may know.
-    context: Mapping[str, Any] = field(default_factory=dict)
-    #: Whether the event carries the traceback: of crashes and of mapped exceptions.
-    unexpected: bool = False
+    context: Mapping[str, Any] = MappingProxyType({})
     #: What went wrong while the exception was converted, for the log.
     faults: tuple[str, ...] = ()
 
@@ -81,11 +81,6 @@ class Rules:
     registry: Registry
     settings: Settings
 
-    @property
-    def catalog(self) -> Catalog:
-        """The catalogue as it is now."""
-        return self.registry.catalog
-
     def is_mapped(self, exc: Exception) -> bool:
         """Whether a type of this exception is mapped."""
         return any(isinstance(exc, cls) for cls in self.registry.mapped)
@@ -95,171 +90,166 @@ def convert(exc: BaseException, rules: Rules) -> Report:
     """The report of an exception: of every `HTTPException`, `ValidationError`, mapped exception, and of a crash."""
     if isinstance(exc, InternalServerError) and exc.original_exception is not None:
         return crash_report(exc.original_exception, rules)
-    if isinstance(exc, RecursionError) and is_deep_json(exc):
-        return _Converter(exc, rules).coded("invalid_json")
     mapped = rules.registry.mapped
     for cls in type(exc).__mro__:
-        target = mapped.get(cls)
-        if target is not None:
-            return _Converter(exc, rules).mapped(target)
+        if cls in mapped:
+            return _of_mapped(exc, rules, mapped[cls])
         if cls is APIError:
-            return _Converter(exc, rules).api_error(exc)  # type: ignore[arg-type]  # cls says that it is one
+            return _of_api_error(exc, exc, rules)  # type: ignore[arg-type]  # cls says that it is one
         if cls is HTTPException:
-            return _Converter(exc, rules).http(exc)  # type: ignore[arg-type]  # cls says that it is one
+            return _of_http_exception(exc, rules)  # type: ignore[arg-type]  # cls says that it is one
         if cls is ValidationError:
-            return _Converter(exc, rules).validation(exc)  # type: ignore[arg-type]  # cls says that it is one
+            return _of_validation_error(exc, rules)  # type: ignore[arg-type]  # cls says that it is one
+        if cls is RecursionError and is_deep_json(exc):
+            entry = rules.registry.catalog["invalid_json"]
+            return Report(entry, entry.status, entry.description, _level(entry, entry.status, rules), exc)
     return crash_report(exc, rules)
 
 
 def crash_report(exc: BaseException, rules: Rules, *faults: str) -> Report:
-    """The report of an exception that says nothing about it."""
-    converter = _Converter(exc, rules)
-    converter.faults += faults
-    return converter.crash()
+    """The report of an exception that nobody expected; whatever it says stays in the log (RFC 9457 section 5)."""
+    entry = rules.registry.catalog["internal_error"]
+    level = _level(entry, entry.status, rules)
+    return Report(entry, entry.status, entry.description, level, exc, unexpected=True, faults=faults)
 
 
-class _Converter:
-    """Takes one exception apart; what a part does wrong costs that part, never the report."""
+def _of_mapped(exc: BaseException, rules: Rules, target: Target) -> Report:
+    if isinstance(target, str):
+        entry = rules.registry.catalog[target]
+        level = _level(entry, entry.status, rules)
+        return Report(entry, entry.status, entry.description, level, exc, unexpected=True)
+    try:
+        error = target(exc)
+    except Exception as fault:
+        return crash_report(exc, rules, fault_name("mapping", fault))
+    if not isinstance(error, APIError):
+        return crash_report(exc, rules, f"mapping: returned {type_name(error)}, not an APIError")
+    return _of_api_error(error, exc, rules, unexpected=True)
 
-    __slots__ = ("exc", "faults", "rules")
 
-    def __init__(self, exc: BaseException, rules: Rules) -> None:
-        self.exc = exc
-        self.rules = rules
-        self.faults: list[str] = []
+def _of_api_error(error: APIError, exc: BaseException, rules: Rules, *, unexpected: bool = False) -> Report:
+    faults: list[str] = []
+    entry, status = _entry_of(error, rules.registry.catalog, faults)
+    description, seconds = error.description, None
+    headers = () if error.headers is APIError.headers else _headers(lambda: error.headers, faults)
+    if error.retry_after is not None:
+        seconds = _attempt(faults, "retry_after", _seconds, None, error.retry_after)
+    elif headers:
+        seconds = _retry_after_of(headers)
+    return Report(
+        entry,
+        status,
+        entry.description
+        if description is None or description is entry.description
+        else text(description, rules.settings.max_text),
+        _level(entry, status, rules),
+        exc,
+        unexpected,
+        () if error.details is None else _flat(error.details, rules, faults),
+        seconds,
+        headers,
+        error.context,
+        tuple(faults),
+    )
 
-    def attempt(self, part: str, read: Callable[..., T], default: T, *args: object) -> T:
-        """What `read` returns; where it raises, the default, and the log is told."""
-        try:
-            return read(*args)
-        except Exception as fault:
-            self.faults.append(fault_name(part, fault))
-            return default
 
-    def report(self, entry: ErrorCode, **parts: Any) -> Report:
-        status = parts.pop("status", entry.status)
-        description = parts.pop("description", entry.description)
-        return Report(
-            entry=entry,
-            status=status,
-            description=description,
-            level=self.level(entry, status),
-            exception=self.exc,
-            faults=tuple(self.faults),
-            **parts,
-        )
+def _entry_of(error: APIError, catalog: Catalog, faults: list[str]) -> tuple[ErrorCode, int]:
+    """The entry and the status of an APIError, whose attributes may have been written over, or never set."""
+    code, status = error.error_code, error.code
+    entry = catalog.get(code) if isinstance(code, str) else None
+    if entry is None:
+        if code:
+            faults.append(f"error_code: {text(code, 100)!r} is not in the catalogue")
+        if code or not is_error_status(status):
+            entry = catalog["internal_error"]
+            return entry, entry.status
+        entry = catalog.for_status(status)  # type: ignore[arg-type]  # an int
+    if status != entry.status and is_error_status(status):
+        return entry, status  # type: ignore[return-value]  # an int
+    return entry, entry.status
 
-    def level(self, entry: ErrorCode, status: int) -> str:
-        levels = self.rules.settings.log_levels
-        if not levels:
-            return entry.log_level
+
+def _of_http_exception(exc: HTTPException, rules: Rules) -> Report:
+    code = exc.code
+    if not is_error_status(code):
+        return crash_report(exc, rules, f"code: {text(code, 100)} is not the status of an error")
+    faults: list[str] = []
+    entry = rules.registry.catalog.for_status(code)  # type: ignore[arg-type]  # an int
+    description = entry.description
+    # The base class knows of no header but the content type of its page.
+    headers = () if type(exc).get_headers is HTTPException.get_headers else _headers(exc.get_headers, faults)
+    # A description on the instance was given by the application, unless Werkzeug put it there to quote the input. The
+    # class's own text gives way to the catalogue's.
+    if "description" in vars(exc) and not isinstance(exc, (BadRequestKeyError, SecurityError)):
+        if not _left_json_loading(exc):
+            description = text(exc.description, rules.settings.max_text)
+        elif isinstance(exc, BadRequest):
+            entry = rules.registry.catalog["invalid_json"]
+            description = entry.description
+    elif isinstance(exc, BadRequest) and _left_json_loading(exc):
+        entry = rules.registry.catalog["invalid_json"]
+        description = entry.description
+    status = int(code)  # type: ignore[arg-type]  # an int
+    return Report(
+        entry,
+        status,
+        description,
+        _level(entry, status, rules),
+        exc,
+        headers=headers,
+        retry_after=_retry_after_of(headers),
+        faults=tuple(faults),
+    )
+
+
+def _of_validation_error(exc: ValidationError, rules: Rules) -> Report:
+    faults: list[str] = []
+    errors: object = _attempt(faults, "messages", exc.normalized_messages, {})
+    code = _attempt(faults, "error_code", _code_by_schema, None, exc, errors)
+    catalog = rules.registry.catalog
+    entry = catalog["validation_error"]
+    if code is not None:
+        if code in catalog:
+            entry = catalog[code]
+        else:
+            faults.append(f"error_code: {text(code, 100)!r}, declared by a field, is not in the catalogue")
+    details = _flat(errors, rules, faults)
+    level = _level(entry, entry.status, rules)
+    return Report(entry, entry.status, entry.description, level, exc, False, details, faults=tuple(faults))
+
+
+def _attempt(faults: list[str], part: str, read: Callable[..., T], default: T, *args: object) -> T:
+    """What `read` returns. Where it raises: the default, and the log is told; the rest of the report stands."""
+    try:
+        return read(*args)
+    except Exception as fault:
+        faults.append(fault_name(part, fault))
+        return default
+
+
+def _level(entry: ErrorCode, status: int, rules: Rules) -> str:
+    levels = rules.settings.log_levels
+    if levels:
         for key in (entry.code, status, f"{status // 100}xx"):
             if key in levels:
                 return levels[key]
-        return entry.log_level
-
-    def coded(self, code: str) -> Report:
-        """A report that says nothing but its code."""
-        return self.report(self.rules.catalog[code])
-
-    def crash(self) -> Report:
-        # Whatever the exception says stays in the log: RFC 9457 section 5.
-        return self.report(self.rules.catalog["internal_error"], unexpected=True)
-
-    def mapped(self, target: Target) -> Report:
-        if isinstance(target, str):
-            return self.report(self.rules.catalog.find(target), unexpected=True)
-        error = self.attempt("mapping", target, None, self.exc)
-        if not isinstance(error, APIError):
-            if not self.faults:
-                self.faults.append(f"mapping: returned {type_name(error)}, not an APIError")
-            return self.crash()
-        return self.api_error(error, unexpected=True)
-
-    def api_error(self, error: APIError, *, unexpected: bool = False) -> Report:
-        code = error.error_code
-        entry = self.rules.catalog.get(code) if isinstance(code, str) else None
-        status = error.code if is_error_status(error.code) else None
-        if entry is None:
-            # A subclass that never called __init__, or an attribute that was written over.
-            if code:
-                self.faults.append(f"error_code: {text(code, 100)!r} is not in the catalogue")
-            entry = self.rules.catalog["internal_error"] if code or status is None else self.rules.catalog.find(status)
-        limit = self.rules.settings.max_text
-        details = error.details
-        retry_after = error.retry_after
-        pairs = self.pairs(lambda: error.headers) if error.headers else ()
-        seconds = None if retry_after is None else self.attempt("retry_after", _seconds, None, retry_after)
-        context: Mapping[str, Any] = {}
-        if error.context:
-            context = self.attempt("context", _context, context, error.context)
-        if error.__cause__ is not None:
-            context = {**context, "cause": type_name(error.__cause__)}
-        return self.report(
-            entry,
-            status=status if status is not None else entry.status,
-            description=entry.description if error.description is None else text(error.description, limit),
-            details=() if details is None else self.flat(details),
-            retry_after=_retry_after_of(pairs) if seconds is None else seconds,
-            headers=pairs,
-            context=context,
-            unexpected=unexpected,
-        )
-
-    def http(self, exc: HTTPException) -> Report:
-        status: object = self.attempt("code", lambda: exc.code, None)
-        if not is_error_status(status):
-            self.faults.append(f"code: {text(status, 100)} is not a status of an error")
-            return self.crash()
-        made_by_library = isinstance(exc, (BadRequestKeyError, SecurityError))
-        entry = self.rules.catalog.find(status)  # type: ignore[arg-type]  # is_error_status says that it is an int
-        if _left_json_loading(exc):
-            made_by_library = True
-            if isinstance(exc, BadRequest):
-                entry = self.rules.catalog["invalid_json"]
-        pairs = self.pairs(exc.get_headers)
-        description = entry.description
-        # A description of the instance was given by the application. What Werkzeug puts there itself quotes input, and
-        # the class's own text gives way to the catalogue's.
-        if not made_by_library and "description" in vars(exc):
-            description = text(exc.description, self.rules.settings.max_text)
-        return self.report(
-            entry,
-            status=int(status),  # type: ignore[call-overload]  # is_error_status says that it is an int
-            description=description,
-            headers=pairs,
-            retry_after=_retry_after_of(pairs),
-        )
-
-    def validation(self, exc: ValidationError) -> Report:
-        errors: object = self.attempt("messages", exc.normalized_messages, {})
-        code = self.attempt("error_code", _code_by_schema, None, exc, errors)
-        entry = self.rules.catalog["validation_error"]
-        if code is not None:
-            declared = self.rules.catalog.get(code)
-            if declared is None:
-                self.faults.append(f"error_code: {text(code, 100)!r}, declared by a field, is not in the catalogue")
-            else:
-                entry = declared
-        return self.report(entry, details=self.flat(errors))
-
-    def flat(self, errors: object) -> tuple[Detail, ...]:
-        settings = self.rules.settings
-        nothing: tuple[Detail, ...] = ()
-        return self.attempt("details", flatten, nothing, errors, settings.max_details, settings.max_text)
-
-    def pairs(self, read: Callable[[], Any]) -> Pairs:
-        def take_apart() -> Pairs:
-            headers = read()
-            pairs = headers.items() if isinstance(headers, Mapping) else headers
-            return tuple((text(name, 200), text(value)) for name, value in pairs)
-
-        nothing: Pairs = ()
-        return self.attempt("headers", take_apart, nothing)
+    return entry.log_level
 
 
-def _context(context: Mapping[str, Any]) -> dict[str, Any]:
-    return {text(key, 200): value for key, value in context.items()}
+def _flat(errors: object, rules: Rules, faults: list[str]) -> tuple[Detail, ...]:
+    settings = rules.settings
+    nothing: tuple[Detail, ...] = ()
+    return _attempt(faults, "details", flatten, nothing, errors, settings.max_details, settings.max_text)
+
+
+def _headers(read: Callable[[], Any], faults: list[str]) -> Pairs:
+    def take_apart() -> Pairs:
+        headers = read()
+        pairs = iter_multi_items(headers) if isinstance(headers, Mapping) else headers
+        return tuple([(text(name, 200), text(value)) for name, value in pairs])
+
+    nothing: Pairs = ()
+    return _attempt(faults, "headers", take_apart, nothing)
 
 
 def _seconds(value: Any) -> int:
@@ -302,7 +292,7 @@ def _left_json_loading(exc: HTTPException) -> bool:
     return False
 
 
-def is_deep_json(exc: RecursionError) -> bool:
+def is_deep_json(exc: BaseException) -> bool:
     """Whether a RecursionError came out of reading the body as JSON: nested too deep for the parser."""
     traceback = exc.__traceback__
     while traceback is not None:

@@ -129,9 +129,9 @@ class Settings:
         return cls(**given)
 
     @cached_property
-    def environ_key(self) -> str:
-        """The key of the inbound request id in a WSGI environ (PEP 3333)."""
-        return "HTTP_" + self.request_id_header.upper().replace("-", "_")
+    def inbound_key(self) -> str:
+        """The key of the inbound request id in a WSGI environ (PEP 3333); empty, as no key is, if it is not trusted."""
+        return "HTTP_" + self.request_id_header.upper().replace("-", "_") if self.trust_request_id else ""
 
     def applies_to(self, path: str) -> bool:
         """Whether errors under this URL path get the envelope."""

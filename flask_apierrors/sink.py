@@ -14,27 +14,30 @@ class Sink:
     never raises: a line that the stream does not take is offered to standard error, and then let go.
     """
 
-    __slots__ = ("_stream",)
+    __slots__ = ("_is_text", "_stream", "_target", "_target_of")
 
     def __init__(self, stream: IO[Any] | None = None) -> None:
         self._stream = stream
+        self._target_of: object = None
+        self._target: Any = None
+        self._is_text = False
 
     def write(self, line: bytes) -> None:
         """Write one line; the line feed is added here."""
-        stream = self._stream if self._stream is not None else sys.stdout
         try:
-            _write(stream, line + b"\n")
+            stream = self._stream if self._stream is not None else sys.stdout
+            if stream is not self._target_of:
+                self._aim(stream)
+            target = self._target
+            target.write(line.decode() + "\n" if self._is_text else line + b"\n")
+            target.flush()
         except Exception:
             try:
-                _write(sys.stderr, line + b"\n")
+                sys.stderr.write(line.decode() + "\n")
             except Exception:  # nobody is left to tell
                 return
 
-
-def _write(stream: Any, line: bytes) -> None:
-    target = getattr(stream, "buffer", stream)  # under a text stream lies the binary one: UTF-8 whatever the locale
-    if isinstance(target, TextIOBase):
-        target.write(line.decode())
-    else:
-        target.write(line)
-    target.flush()
+    def _aim(self, stream: Any) -> None:
+        # Under a text stream lies the binary one, which takes UTF-8 whatever the locale.
+        target = getattr(stream, "buffer", stream)
+        self._target_of, self._target, self._is_text = stream, target, isinstance(target, TextIOBase)

@@ -61,6 +61,9 @@ def text(value: object, limit: int = _MAX_TEXT) -> str:
 
 def plain(value: object) -> Any:
     """A value as JSON-ready data: None, bool, int of 64 bits, finite float, str, and lists and dicts of these."""
+    kind = type(value)
+    if value is None or kind is bool or (kind is int and value in _INT64):
+        return value
     return _Plain().convert(value, 0)
 
 

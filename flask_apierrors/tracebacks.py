@@ -6,7 +6,7 @@ from linecache import getline
 from typing import TYPE_CHECKING
 
 from flask_apierrors.redaction import redact_text
-from flask_apierrors.text import text, type_name
+from flask_apierrors.text import fault_name, text, type_name
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -27,7 +27,10 @@ def format_traceback(exc: BaseException) -> str:
     The standard library's formatter parses the source of every frame to place its carets; this is some twenty times
     cheaper. Causes, contexts, notes and the members of exception groups are included.
     """
-    return "\n".join(_chain(exc, 0))
+    try:
+        return "\n".join(_chain(exc, 0))
+    except Exception as fault:  # of an exception whose attributes cannot be read
+        return f"{type_name(exc)} ({fault_name('traceback', fault)})"
 
 
 def _chain(exc: BaseException, depth: int) -> list[str]:
@@ -57,10 +60,10 @@ def _one(exc: BaseException, depth: int) -> list[str]:
     name = type_name(exc)
     lines.append(f"{name}: {message}" if message else name)
     notes = getattr(exc, "__notes__", ())
-    if isinstance(notes, (list, tuple)):
+    if issubclass(type(notes), (list, tuple)):
         lines += [redact_text(text(note, _MAX_MESSAGE)) for note in notes[:_MAX_GROUP]]
     members = getattr(exc, "exceptions", ())
-    if isinstance(members, (list, tuple)) and depth < _MAX_DEPTH:
+    if issubclass(type(members), (list, tuple)) and depth < _MAX_DEPTH:
         for number, member in enumerate(members[:_MAX_GROUP], 1):
             if isinstance(member, BaseException):
                 lines.append(f"  ---------------- {number} of {len(members)} ----------------")

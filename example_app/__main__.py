@@ -1,0 +1,6 @@
+"""``python -m example_app``."""
+
+from .cli import main
+
+if __name__ == "__main__":
+    main()
