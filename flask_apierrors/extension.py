@@ -16,9 +16,9 @@ from flask_apierrors.cli import errors_group
 from flask_apierrors.codes import DEFAULT_CATALOG
 from flask_apierrors.errors import EXTENSION_KEY, APIError, CodeMapping
 from flask_apierrors.guard import guard, log_pending
-from flask_apierrors.handler import handle_exception, handle_http_exception, handle_returned
+from flask_apierrors.handler import OURS, handle_exception, handle_http_exception, handle_returned
 from flask_apierrors.report import Registry, Rules
-from flask_apierrors.requestid import CURRENT, RequestState, request_id_of, unbind
+from flask_apierrors.requestid import CURRENT, request_id_of
 from flask_apierrors.settings import Settings
 
 if TYPE_CHECKING:
@@ -92,8 +92,8 @@ class APIErrors:
         Of several mapped types the most specific wins.
 
         Raises:
-            TypeError: not an exception class, or `Exception` itself: that would hide every crash from the debugger,
-                from `got_request_exception` and from monitoring.
+            TypeError: the code is not text; or not an exception class; or `Exception` itself: that would hide every
+                crash from the debugger, from `got_request_exception` and from monitoring.
             UnknownErrorCode: the catalogue does not have the code.
             ValueError: the type is mapped already.
         """
@@ -104,6 +104,8 @@ class APIErrors:
         if exception_type in self._registry.mapped:
             raise ValueError(f"{exception_type!r} is mapped already")
         if code is not None:
+            if not isinstance(code, str):
+                raise TypeError(f"{code!r} is not an error code; accepted is the text of one, such as 'not_found'")
             self.catalog.find(code)
             self._map(exception_type, code)
             return None
@@ -115,9 +117,9 @@ class APIErrors:
         return decorate
 
     def _map(self, exception_type: type[Exception], target: str | Callable[[Any], APIError]) -> None:
-        self._registry.mapped[exception_type] = target
         for app in self._apps:
             _register_handler(app, exception_type, app.extensions[EXTENSION_KEY])
+        self._registry.mapped[exception_type] = target
 
     def init_app(self, app: Flask) -> None:
         """Prepare an app; a second call for the same app does nothing.
@@ -149,18 +151,13 @@ def _register_handler(app: Flask, exception_type: type[Exception], rules: Rules)
         return  # the application's own handler wins
     if exception_type is not HTTPException and issubclass(exception_type, HTTPException):
         return  # the handler of HTTPException receives these, unless the application has one for their status
-    if exception_type is HTTPException:
+    handle = handle_http_exception if exception_type is HTTPException else handle_exception
 
-        def on_http_exception(exc: HTTPException) -> Any:
-            return handle_http_exception(exc, rules)
+    def on_exception(exc: Any) -> Any:
+        return handle(exc, rules)
 
-        app.register_error_handler(HTTPException, on_http_exception)
-    else:
-
-        def on_exception(exc: Exception) -> Any:
-            return handle_exception(exc, rules)
-
-        app.register_error_handler(exception_type, on_exception)
+    setattr(on_exception, OURS, True)
+    app.register_error_handler(exception_type, on_exception)
 
 
 def _add_hooks(app: Flask, rules: Rules) -> None:
@@ -169,27 +166,29 @@ def _add_hooks(app: Flask, rules: Rules) -> None:
     # Otherwise a function that runs after ours may put another body in place.
     runs_last = not app.after_request_funcs.get(None) and type(app).process_response is Flask.process_response
 
-    # The guard binds the id and sets the header. The hooks do so where an app is driven without its wsgi_app, as by a
-    # test that pushes a context, or by a subclass.
+    # The guard binds the id and sets the header. The hooks do what can be done where an app is driven without its
+    # wsgi_app, as by a test that pushes a context: the id is there before the view, and on the response.
     def before_request() -> None:
         if CURRENT.get() is None:
-            state = RequestState(request_id_of(request.environ, inbound_key))
-            state.tokens = state.bind()
+            request_id_of(request.environ, inbound_key)
 
     def after_request(response: Response) -> Response:
         state = CURRENT.get()
-        if state is None:  # no before_request function has run, as when the session cannot be opened
+        if state is None:
             response.headers[header] = request_id_of(request.environ, inbound_key)
             return response
-        if state.tokens is not None:
-            response.headers[header] = state.id
-            unbind(state.tokens)
-            state.tokens = None
         body = response.response
-        # What a view returns as text or data is a list of one bytes object.
-        state.body_is_safe = runs_last and type(body) is list and len(body) == 1 and type(body[0]) is bytes
+        # What a view returns as text or data is a list of one bytes object. A response without a list of functions to
+        # call on close is not one of today's Werkzeug, and is watched.
+        state.body_is_safe = (
+            runs_last
+            and type(body) is list
+            and len(body) == 1
+            and type(body[0]) is bytes
+            and not getattr(response, "_on_close", True)
+        )
         if state.pending is not None:
-            log_pending(current_app._get_current_object(), state, request.environ)  # type: ignore[attr-defined]  # a proxy's
+            log_pending(current_app._get_current_object(), state, request.environ)  # type: ignore[attr-defined]  # proxy
         return response
 
     app.before_request(before_request)

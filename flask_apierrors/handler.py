@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from flask import current_app, request
-from werkzeug.exceptions import HTTPException, InternalServerError
+from werkzeug.exceptions import HTTPException, InternalServerError, default_exceptions
 from werkzeug.wrappers import Response
 
 from flask_apierrors.catalog import UnknownErrorCode
 from flask_apierrors.debug import HEADER, debug_member, is_debug_allowed
 from flask_apierrors.envelope import STATIC_ENVELOPE, render
+from flask_apierrors.errors import APIError
 from flask_apierrors.events import emit, fields_of
 from flask_apierrors.headers import Pairs, headers_of
 from flask_apierrors.report import Report, convert, crash_report, is_deep_json
@@ -21,10 +22,13 @@ from flask_apierrors.text import fault_name
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
     from flask import Flask, Request
+    from flask.typing import ErrorHandlerCallable as ErrorHandler
     from werkzeug.routing import Rule
 
-    from flask_apierrors.errors import APIError
     from flask_apierrors.report import Rules
+
+#: The attribute by which a handler is known to be the extension's.
+OURS = "flask_apierrors_handler"
 
 CONTENT_TYPE = "application/json"
 
@@ -124,24 +128,64 @@ def handle_http_exception(exc: HTTPException, rules: Rules) -> Any:
         return exc  # a response that somebody built, or a redirect
     crashed = isinstance(exc, InternalServerError) and exc.original_exception is not None
     exchange = _exchange()
-    if not crashed and exchange.app.trap_http_exception(exc):
+    app = exchange.app
+    if not crashed and app.trap_http_exception(exc):
         raise exc  # to the debugger, as Flask's TRAP_ settings say
     if not rules.settings.applies_to(exchange.path):
-        return exc
+        handler = _broader_handler(exc, app)
+        return exc if handler is None else app.ensure_sync(handler)(exc)
+    if isinstance(exc, APIError):
+        handler = _status_handler(exc, app)
+        if handler is not None:
+            return app.ensure_sync(handler)(exc)
     state = CURRENT.get()
     if crashed and state is not None:
         state.pending = None  # the event tells of this crash
-    return _respond(exchange.app, handle(exc, rules, exchange))
+    return _respond(app, handle(exc, rules, exchange))
 
 
-def handle_exception(exc: Exception, rules: Rules) -> Response:
+def handle_exception(exc: Exception, rules: Rules) -> Any:
     """What Flask's handler for marshmallow's, mapped and recursion errors returns; what is a crash goes on as one."""
     exchange = _exchange()
-    if isinstance(exc, UnknownErrorCode) or not rules.settings.applies_to(exchange.path):
-        raise exc
-    if isinstance(exc, RecursionError) and not is_deep_json(exc) and not rules.is_mapped(exc):
-        raise exc
+    if (
+        isinstance(exc, UnknownErrorCode)
+        or not rules.settings.applies_to(exchange.path)
+        or (isinstance(exc, RecursionError) and not is_deep_json(exc) and not rules.is_mapped(exc))
+    ):
+        handler = _broader_handler(exc, exchange.app)
+        if handler is None:
+            raise exc
+        return exchange.app.ensure_sync(handler)(exc)
     return _respond(exchange.app, handle(exc, rules, exchange))
+
+
+def _broader_handler(exc: Exception, app: Flask) -> ErrorHandler | None:
+    """The application's handler for a base class, which Flask would have called if the extension had none."""
+    spec = app.error_handler_spec
+    for name in (*request.blueprints, None):
+        for cls in type(exc).__mro__:
+            handler = spec[name][None].get(cls)
+            if handler is not None and not hasattr(handler, OURS):
+                return handler
+    return None
+
+
+def _status_handler(exc: APIError, app: Flask) -> ErrorHandler | None:
+    """The application's handler for the status of an APIError.
+
+    Flask asks the class of an exception for its status, and an APIError's class has none. A handler for 500 is left
+    out: Flask promises it nothing but `InternalServerError`.
+    """
+    code = exc.code
+    spec = app.error_handler_spec
+    for name in (*request.blueprints, None) if len(spec) > 1 else (None,):
+        handlers = spec[name].get(code)
+        if handlers and code != 500:
+            for cls in default_exceptions.get(code, HTTPException).__mro__:  # type: ignore[arg-type]  # an int
+                handler = handlers.get(cls)
+                if handler is not None:
+                    return handler
+    return None
 
 
 def handle_returned(exc: APIError, rules: Rules, environ: WSGIEnvironment) -> Response:

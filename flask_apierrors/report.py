@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 #: What an exception type is mapped to: a code, or a function from the exception to an APIError.
-Target = str | Callable[[Any], APIError]
+Target = str | Callable[[Any], object]
 Pairs = tuple[tuple[str, str], ...]
 
 _MAX_SECONDS = 2**31 - 1
@@ -122,9 +122,9 @@ def _of_mapped(exc: BaseException, rules: Rules, target: Target) -> Report:
         error = target(exc)
     except Exception as fault:
         return crash_report(exc, rules, fault_name("mapping", fault))
-    if not isinstance(error, APIError):
-        return crash_report(exc, rules, f"mapping: returned {type_name(error)}, not an APIError")
-    return _of_api_error(error, exc, rules, unexpected=True)
+    if isinstance(error, APIError):
+        return _of_api_error(error, exc, rules, unexpected=True)
+    return crash_report(exc, rules, f"mapping: returned {type_name(error)}, not an APIError")
 
 
 def _of_api_error(error: APIError, exc: BaseException, rules: Rules, *, unexpected: bool = False) -> Report:

@@ -37,8 +37,6 @@ class RequestState:
     body_is_safe = False
     #: The arguments of Flask's `log_exception` for a crash that no event has told of yet; the last is its exc_info.
     pending: tuple[Any, ...] | None = None
-    #: Set where the hooks, not the guard, bound this request.
-    tokens: IdTokens | None = None
 
     def __init__(self, request_id: str) -> None:
         self.id = request_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from linecache import getline
 from typing import TYPE_CHECKING
 
@@ -71,13 +72,18 @@ def _one(exc: BaseException, depth: int) -> list[str]:
     return lines
 
 
+@lru_cache(maxsize=4096)
+def _frame(filename: str, lineno: int | None, function: str) -> str:
+    line = f'  File "{filename}", line {lineno}, in {function}'
+    source = getline(filename, lineno or 0).strip()
+    return f"{line}\n    {source}" if source else line
+
+
 def _frames(traceback: TracebackType | None) -> list[str]:
     frames: list[str] = []
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        line = f'  File "{code.co_filename}", line {traceback.tb_lineno}, in {code.co_name}'
-        source = getline(code.co_filename, traceback.tb_lineno).strip()
-        frames.append(f"{line}\n    {source}" if source else line)
+        frames.append(_frame(code.co_filename, traceback.tb_lineno, code.co_name))
         traceback = traceback.tb_next
         if len(frames) > 10 * _MAX_FRAMES:  # a recursion: the middle says nothing
             del frames[_MAX_FRAMES:-_MAX_FRAMES]
