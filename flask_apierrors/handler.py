@@ -126,7 +126,8 @@ def handle_http_exception(exc: HTTPException, rules: Rules) -> Any:
     code = exc.code
     if exc.response is not None or code is None or (isinstance(code, int) and code < 400):
         return exc  # a response that somebody built, or a redirect
-    crashed = isinstance(exc, InternalServerError) and exc.original_exception is not None
+    original = exc.original_exception if isinstance(exc, InternalServerError) else None
+    crashed = original is not None
     exchange = _exchange()
     app = exchange.app
     if not crashed and app.trap_http_exception(exc):
@@ -134,6 +135,8 @@ def handle_http_exception(exc: HTTPException, rules: Rules) -> Any:
     if not rules.settings.applies_to(exchange.path):
         handler = _broader_handler(exc, app)
         return exc if handler is None else app.ensure_sync(handler)(exc)
+    if isinstance(original, APIError) and not app.trap_http_exception(original):
+        exc = original  # from an after_request function or an error handler; what it says holds there too
     if isinstance(exc, APIError):
         handler = _status_handler(exc, app)
         if handler is not None:
