@@ -1,7 +1,5 @@
 """What tests share: apps in one line, the log lines as they were written, and nothing left behind."""
 
-import io
-import json
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from types import SimpleNamespace
@@ -12,45 +10,12 @@ import structlog
 from flask import Flask
 from flask.globals import app_ctx, request_ctx
 from flask.logging import default_handler
+from loglines import Lines, strict_json
 from werkzeug.test import TestResponse, create_environ
 
 from flask_apierrors import APIErrors, configure_logging, get_request_id
 
 MEMBERS = ["error", "error_description", "details", "retry_after", "request_id", "debug"]
-
-
-def _refuse(token: str) -> None:
-    raise AssertionError(f"{token} is not JSON")
-
-
-def _each_key_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    result = dict(pairs)
-    assert len(result) == len(pairs), f"a key comes twice: {pairs}"
-    return result
-
-
-def strict_json(data: bytes) -> Any:
-    """UTF-8 JSON as RFC 8259 has it: no NaN, no Infinity, no key twice, no lone surrogate."""
-    value = json.loads(data.decode(), parse_constant=_refuse, object_pairs_hook=_each_key_once)
-    json.dumps(value, ensure_ascii=False).encode()
-    return value
-
-
-class Lines:
-    """The log as it was written: every line must be one JSON object."""
-
-    def __init__(self) -> None:
-        self.stream = io.BytesIO()
-
-    def all(self) -> list[dict[str, Any]]:
-        *lines, rest = self.stream.getvalue().split(b"\n")
-        assert rest == b"", "the last line is not complete"
-        parsed = [strict_json(line) for line in lines]
-        assert all(isinstance(line, dict) for line in parsed)
-        return parsed
-
-    def errors(self) -> list[dict[str, Any]]:
-        return [line for line in self.all() if line["event"] == "api_error"]
 
 
 @pytest.fixture(autouse=True)

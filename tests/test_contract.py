@@ -5,8 +5,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from conftest import Lines
 from flask import Blueprint, Flask, g, render_template_string, stream_with_context
+from loglines import Lines
 from werkzeug.routing import BaseConverter
 
 from flask_apierrors import APIErrors, abort

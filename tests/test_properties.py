@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 import structlog
-from conftest import Lines, strict_json
 from flask import Flask
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from loglines import Lines, strict_json
 from marshmallow import ValidationError
 from werkzeug.exceptions import HTTPException
 
