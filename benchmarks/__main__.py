@@ -1,6 +1,6 @@
 """What an error costs, as ratios to bare Flask's successful request.
 
-All candidates and kinds, in time and in instructions, take about five minutes.
+All candidates and kinds, in time and in instructions, take three to five minutes.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """The commands of ``python -m example_app``: serve the demo, or make a token."""
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 
@@ -64,6 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def serve(host: str, port: int) -> None:
     """Serve the demo until interrupted. Standard output carries the log and nothing else."""
     configure_logging()
+    # Errors are what the demo shows: Werkzeug's access lines, which carry the ids too, would name each a second time.
+    logging.getLogger("werkzeug").setLevel(logging.WARNING)
     app = create_app()
     prepare(app)
     server = make_server(host, port, app, threaded=True)

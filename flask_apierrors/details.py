@@ -31,9 +31,26 @@ def flatten(errors: object, max_details: int, max_text: int) -> tuple[Detail, ..
     different paths never meet. Several texts on one path are joined with a space. What lies beyond `max_details` paths
     is left out, and a text under `_schema` says how much.
     """
+    if type(errors) is dict and len(errors) <= max_details:
+        simple = _simple(errors, max_text)
+        if simple is not None:
+            return simple
     flat = _Flat(max_details, max_text)
     flat.add("", errors, 0)
     return flat.result()
+
+
+def _simple(errors: dict[Any, Any], max_text: int) -> tuple[Detail, ...] | None:
+    """What most input errors are: short names with one short text each; None where there is more to be done."""
+    details: list[Detail] = []
+    for key, item in errors.items():
+        message = item[0] if type(item) is list and len(item) == 1 else None
+        if not (type(message) is str and message.isascii() and len(message) <= max_text):
+            return None
+        if not (type(key) is str and key.isidentifier() and len(key) <= max_text):
+            return None
+        details.append((key, message))
+    return tuple(details)
 
 
 class _Flat:

@@ -151,15 +151,10 @@ def abort(
         APIError: always, unless the code is unknown.
         UnknownErrorCode: the catalogue does not have the code; the message names its neighbours.
     """
-    raise APIError(
-        error,
-        description,
-        details=details,
-        retry_after=retry_after,
-        headers=headers,
-        cause=cause,
-        **context,
-    )
+    exc = APIError(error, description, details=details, retry_after=retry_after, headers=headers, cause=cause)
+    if context:  # passed on as keywords it would cost as much as the rest
+        exc.context = context
+    raise exc
 
 
 class CodeMapping(dict[Any, Any]):

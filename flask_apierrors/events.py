@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import structlog
 
-from flask_apierrors.logs import LineLoggerFactory, make_chain
+from flask_apierrors.errors import APIError
+from flask_apierrors.logs import LineBoundLogger, LineLoggerFactory, line_bound_logger, make_chain
 from flask_apierrors.redaction import REDACTED, is_secret_key, redact
 from flask_apierrors.sink import Sink
 from flask_apierrors.text import fault_name, plain, text, type_name
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 LOGGER = "flask_apierrors"
 EVENT = "api_error"
 
-#: The fields of an event, in their order: name and meaning.
+#: The fields of an event: name and meaning.
 FIELDS = {
     "event": "always `api_error`",
     "level": "`debug`, `info`, `warning`, `error` or `critical`",
@@ -63,26 +64,28 @@ def fields_of(
     report: Report, request_id: str | None, method: str, path: str, route: str | None, faults: list[str]
 ) -> dict[str, Any]:
     """The fields of an event, JSON-ready; a context key that would collide gets the prefix `context_`."""
+    # To take a tuple apart once is cheaper than to ask it for field after field.
+    entry, status, description, _, exc, unexpected, details, _, _, context, _ = report
     fields: dict[str, Any] = {
-        "error_code": report.entry.code,
-        "status": report.status,
+        "error_code": entry.code,
+        "status": status,
         "request_id": request_id,
         "method": method,
         "path": path,
         "route": route,
-        "description": report.description,
+        "description": description,
     }
-    if report.details:
-        fields["details"] = [{"path": path, "message": message} for path, message in report.details]
-    if report.unexpected:
-        fields["exc_info"] = report.exception
+    if details:
+        fields["details"] = [{"path": path, "message": message} for path, message in details]
+    if unexpected:
+        fields["exc_info"] = exc
     if faults:
         fields["faults"] = faults
-    if not report.unexpected and report.exception.__cause__ is not None:
-        fields["cause"] = type_name(report.exception.__cause__)
     try:
-        if report.context:
-            _add_context(fields, report.context)
+        if isinstance(exc, APIError) and exc.__cause__ is not None:
+            fields["cause"] = type_name(exc.__cause__)
+        if context:
+            _add_context(fields, context)
     except Exception as fault:
         fields["faults"] = [*faults, fault_name("context", fault)]
     return fields
@@ -95,8 +98,8 @@ def _add_context(fields: dict[str, Any], context: Mapping[str, Any]) -> None:
             name = f"context_{name}"
         if is_secret_key(name):
             fields[name] = REDACTED
-        elif type(value) is int or value is None:
-            fields[name] = plain(value)
+        elif type(value) is int and value.bit_length() < 54:  # such as a key of the database: nothing to be done
+            fields[name] = value
         else:
             fields[name] = redact(plain(value))
 
@@ -109,20 +112,19 @@ def emit(level: str, fields: dict[str, Any]) -> None:
     """
     if structlog.is_configured():
         try:
-            getattr(_logger(), level)(EVENT, **fields)
+            logger = _logger()
+            if isinstance(logger, LineBoundLogger):
+                logger.pass_on(level, EVENT, fields)
+            else:
+                getattr(logger, level)(EVENT, **fields)
             return
         except Exception as fault:
             fields["faults"] = [*fields.get("faults", ()), fault_name("structlog", fault)]
-    try:
-        getattr(_own_logger, level)(EVENT, **fields)
-    except Exception as fault:
-        # The fields themselves cannot be rendered; what is certain to be text still tells which request it was.
-        known = {key: text(fields.get(key)) for key in ("error_code", "request_id", "method", "path")}
-        getattr(_own_logger, level)(EVENT, **known, faults=[fault_name("event", fault)])
+    _own_logger.pass_on(level, EVENT, fields)
 
 
-# The last bound logger, and the parts of the configuration that it was made from.
-_kept: tuple[Any, ...] = (None, None, None, None, None)
+# The last bound logger, and the configuration that it was made from.
+_kept: tuple[Any, dict[str, Any] | None] = (None, None)
 
 
 def _logger() -> Any:
@@ -133,19 +135,16 @@ def _logger() -> Any:
     """
     global _kept
     config = structlog.get_config()
-    factory = config["logger_factory"]
-    if type(factory) is not LineLoggerFactory and config["cache_logger_on_first_use"] is not True:
-        return structlog.get_logger(LOGGER)
-    processors, wrapper, context = config["processors"], config["wrapper_class"], config["context_class"]
-    kept = _kept
-    if kept[1] is factory and kept[2] is processors and kept[3] is wrapper and kept[4] is context:
-        return kept[0]
-    logger = structlog.get_logger(LOGGER).bind()
-    _kept = (logger, factory, processors, wrapper, context)
+    logger, known = _kept
+    # An equal list of processors is not enough: capture_logs changes the one that is configured.
+    if known is None or config["processors"] is not known["processors"] or config != known:
+        logger = structlog.get_logger(LOGGER).bind()
+        if type(config["logger_factory"]) is LineLoggerFactory or config["cache_logger_on_first_use"] is True:
+            _kept = (logger, config)
     return logger
 
 
 _chain, _factory = make_chain("json", Sink())
 _own_logger: Any = structlog.wrap_logger(
-    _factory(LOGGER), processors=_chain, wrapper_class=structlog.make_filtering_bound_logger(logging.DEBUG)
-)
+    _factory(LOGGER), processors=_chain, wrapper_class=line_bound_logger(logging.DEBUG)
+).bind()

@@ -166,8 +166,8 @@ def _add_hooks(app: Flask, rules: Rules) -> None:
     # Otherwise a function that runs after ours may put another body in place.
     runs_last = not app.after_request_funcs.get(None) and type(app).process_response is Flask.process_response
 
-    # The guard binds the id and sets the header. The hooks do what can be done where an app is driven without its
-    # wsgi_app, as by a test that pushes a context: the id is there before the view, and on the response.
+    # The guard gives the request its id and the response its header. Where an app is driven without its wsgi_app, as by
+    # a test that pushes a context, the hooks do both.
     def before_request() -> None:
         if CURRENT.get() is None:
             request_id_of(request.environ, inbound_key)

@@ -13,12 +13,12 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.http import HTTP_STATUS_CODES
 from werkzeug.wrappers import Request
 
-from flask_apierrors.handler import CONTENT_TYPE, Answer, Exchange, handle
+from flask_apierrors.handler import CONTENT_TYPE, Answer, handle
 from flask_apierrors.requestid import CURRENT, LOGGED_ID, IdTokens, RequestState, request_id_of, unbind
 
 if TYPE_CHECKING:
     from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
-    from werkzeug.routing import Rule
+    from flask import Request as FlaskRequest
 
     from flask_apierrors.headers import Pairs
     from flask_apierrors.report import Rules
@@ -38,7 +38,7 @@ def guard(app: Flask, rules: Rules) -> WSGIApplication:
     app_ref = weakref.ref(app)  # what hangs on an app must not keep it alive
     # A middleware inside the guard may start the response late, or put another body in place.
     is_flasks_own = getattr(app.wsgi_app, "__func__", None) is Flask.wsgi_app
-    wsgi_app = _without_cycle(app, app_ref)
+    call = _unbound(app)
     settings = rules.settings
     header = settings.request_id_header
     inbound_key = settings.inbound_key
@@ -48,11 +48,14 @@ def guard(app: Flask, rules: Rules) -> WSGIApplication:
         current, logged = CURRENT.set(state), LOGGED_ID.set(state.id)
         try:
             try:
-                body: Any = wsgi_app(environ, state)
+                body: Any = call(app_ref(), environ, state)
             except Exception as exc:
                 body = _Recovery(_alive(app_ref), rules, environ, state).answer(exc)
             if state.pending is not None:
                 log_pending(_alive(app_ref), state, environ)
+            if state.crash is not None:
+                _break_cycle(state.crash)
+                state.crash = None
             if is_flasks_own and state.body_is_safe and environ.get("SERVER_SOFTWARE", "")[:9] != _DEVELOPMENT_SERVER:
                 state.send()
                 return body  # type: ignore[no-any-return]  # what the application returned
@@ -67,23 +70,28 @@ def guard(app: Flask, rules: Rules) -> WSGIApplication:
     return guarded
 
 
-def _without_cycle(app: Flask, app_ref: weakref.ref[Flask]) -> WSGIApplication:
-    """`app.wsgi_app`, without holding the app where that is the app's own method."""
+def _unbound(app: Flask) -> Callable[..., Iterable[bytes]]:
+    """`app.wsgi_app` as a function that is given the app too, and so need not hold it."""
     wsgi_app: Any = app.wsgi_app
-    if getattr(wsgi_app, "__self__", None) is not app:
-        return wsgi_app  # type: ignore[no-any-return]  # somebody's middleware
-    method = wsgi_app.__func__
-
-    def call(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
-        return method(app_ref(), environ, start_response)  # type: ignore[no-any-return]  # Flask's own wsgi_app
-
-    return call
+    if getattr(wsgi_app, "__self__", None) is app:
+        return wsgi_app.__func__  # type: ignore[no-any-return]  # a method's
+    return lambda _, environ, start_response: wsgi_app(environ, start_response)  # somebody's middleware
 
 
 def _alive(app_ref: weakref.ref[Flask]) -> Flask:
     app = app_ref()
     assert app is not None  # noqa: S101  # it serves the request that asks
     return app
+
+
+def _break_cycle(crash: BaseException) -> None:
+    """Spare the collector its work on every crash: Flask's `wsgi_app` has ended with the exception in a variable.
+
+    The exception's traceback holds that variable's frame. It stays as it is, for whoever has kept the exception.
+    """
+    traceback = crash.__traceback__
+    if traceback is not None and traceback.tb_frame.f_code is Flask.wsgi_app.__code__:
+        traceback.tb_frame.clear()
 
 
 def _is_file(body: object, environ: WSGIEnvironment) -> bool:
@@ -94,11 +102,10 @@ def _is_file(body: object, environ: WSGIEnvironment) -> bool:
 
 def log_pending(app: Flask, state: RequestState, environ: WSGIEnvironment) -> None:
     """Let Flask write its own line for a crash that the application's handler answered, so no event tells of it."""
-    pending, state.pending = state.pending, None
-    if pending is not None:
-        # The same as Flask.log_exception writes, which needs a request context; that may have gone.
-        request = Request(environ)
-        app.logger.error(f"Exception on {request.path} [{request.method}]", exc_info=pending[-1])
+    pending, state.pending = state.pending or (None,), None
+    # The same as Flask.log_exception writes, which needs a request context; that may have gone.
+    request = Request(environ)
+    app.logger.error(f"Exception on {request.path} [{request.method}]", exc_info=pending[-1])
 
 
 class GuardedRequest(RequestState):
@@ -108,13 +115,15 @@ class GuardedRequest(RequestState):
     treat the request as failed. Not having started is simpler.
     """
 
-    #: Whether the server has been told.
-    sent = False
-    _given: tuple[str, Pairs] = ("500 INTERNAL SERVER ERROR", [])
-    _write: Callable[[bytes], object]
+    __slots__ = ("_given", "_header", "_server", "_write", "sent")
 
     def __init__(self, request_id: str, server: StartResponse, header: str) -> None:
-        self.id = request_id
+        # What the base class would do, without the price of asking it on every request.
+        self.id, self.body_is_safe, self.pending, self.crash = request_id, False, None, None
+        #: Whether the server has been told.
+        self.sent = False
+        self._given: tuple[str, Pairs] = ("500 INTERNAL SERVER ERROR", [])
+        self._write: Callable[[bytes], object]
         self._server = server
         self._header = header
 
@@ -184,13 +193,16 @@ class _Body:
 
     def close(self) -> None:
         """Close the application's body."""
-        tokens, self._tokens = self._tokens or self._recovery.state.bind(), None
+        kept, self._tokens = self._tokens, None
+        tokens = self._recovery.state.bind()
         try:
             if self._close is not None:
                 self._close()
         finally:
-            with suppress(ValueError):  # a server may close in another context; the binding ends with that
-                unbind(tokens)
+            unbind(tokens)
+            if kept is not None:
+                with suppress(ValueError):  # a server may close in another context; the binding has ended with that
+                    unbind(kept)
 
 
 class _Recovery:
@@ -231,8 +243,10 @@ class _Recovery:
         """Send `got_request_exception` and write the event; None where both are not for the extension to do."""
         app = self.app
         propagate = app.config["PROPAGATE_EXCEPTIONS"]
-        path, rule = _routed(app, self.environ)
-        if propagate or (propagate is None and (app.testing or app.debug)) or not self.rules.settings.applies_to(path):
+        if propagate or (propagate is None and (app.testing or app.debug)):
+            return None
+        request = _routed(app, self.environ)
+        if not self.rules.settings.applies_to(request.path):
             return None
         pending = self.state.pending
         # The event of an expected error has no traceback, so it cannot tell of a crash before.
@@ -243,18 +257,16 @@ class _Recovery:
             got_request_exception.send(app, _async_wrapper=app.ensure_sync, exception=exc)
         except Exception:
             app.logger.exception("A receiver of flask.got_request_exception failed in request %s", self.state.id)
-        exchange = Exchange(app, self.environ, self.state.id, self.environ["REQUEST_METHOD"], path, rule, None)
-        return handle(exc, self.rules, exchange)
+        return handle(exc, self.rules, app, request, self.state.id)
 
 
-def _routed(app: Flask, environ: WSGIEnvironment) -> tuple[str, Rule | None]:
-    """The path and the URL rule of a request whose context has gone."""
+def _routed(app: Flask, environ: WSGIEnvironment) -> FlaskRequest:
+    """The request, without its body, with its URL rule, where its context has gone."""
     request = app.request_class(environ, populate_request=False, shallow=True)
-    try:
+    with suppress(HTTPException):
         adapter = app.create_url_adapter(request)
-        return request.path, None if adapter is None else adapter.match(return_rule=True)[0]
-    except HTTPException:
-        return request.path, None
+        request.url_rule = None if adapter is None else adapter.match(return_rule=True)[0]
+    return request
 
 
 def _is_shown_with(exc: BaseException | None, shown: BaseException) -> bool:

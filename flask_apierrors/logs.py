@@ -6,16 +6,18 @@ import logging
 import re
 import sys
 from collections.abc import Callable, Iterable
+from contextvars import ContextVar, copy_context
 from typing import IO, Any
 
 import structlog
 from flask.logging import default_handler
+from structlog.contextvars import STRUCTLOG_KEY_PREFIX
 
 from flask_apierrors.catalog import LEVELS
 from flask_apierrors.jsonbytes import dumps
 from flask_apierrors.requestid import get_request_id
 from flask_apierrors.sink import Sink
-from flask_apierrors.text import clean, plain
+from flask_apierrors.text import clean, plain, text
 from flask_apierrors.timestamps import utc_now
 from flask_apierrors.tracebacks import format_traceback
 
@@ -49,20 +51,40 @@ def render_json(logger: Any, method: str, event: EventDict) -> bytes:
 def render_console(logger: Any, method: str, event: EventDict) -> str:
     """A structlog processor that makes an event a line for people, in colour on a terminal."""
     _complete(logger, event)
-    event.setdefault("timestamp", utc_now())
-    event["level"] = method
-    renderer = structlog.dev.ConsoleRenderer(
-        colors=bool(sys.stdout) and sys.stdout.isatty(), exception_formatter=structlog.dev.plain_traceback
-    )
-    return str(renderer(logger, method, event))
+    exc = _exception_of(event.pop("exc_info", None))
+    line = plain({"timestamp": utc_now(), "level": method, **event})
+    if exc is not None:
+        line["exception"] = format_traceback(exc)
+    renderer = structlog.dev.ConsoleRenderer(colors=bool(sys.stdout) and sys.stdout.isatty())
+    return str(renderer(logger, method, line))
 
 
 #: One row per format; a format is a processor that ends the chain with one line.
 FORMATS: dict[str, Renderer] = {"json": render_json, "console": render_console}
 
 
+class _Keys(dict[ContextVar[Any], str]):
+    """The keys of what is bound by `structlog.contextvars`; those of all other context variables are empty.
+
+    To ask each variable for its name, as `merge_contextvars` does, costs more than all else that `_complete` does.
+    """
+
+    def __missing__(self, var: ContextVar[Any]) -> str:
+        if len(self) >= 1000:  # variables are made once, at import; whoever makes more must not be kept alive by this
+            self.clear()
+        name = var.name
+        self[var] = key = name[len(STRUCTLOG_KEY_PREFIX) :] if name.startswith(STRUCTLOG_KEY_PREFIX) else ""
+        return key
+
+
+_keys = _Keys()
+
+
 def _complete(logger: Any, event: EventDict) -> None:
-    structlog.contextvars.merge_contextvars(logger, "", event)
+    for var in copy_context():
+        key = _keys[var]
+        if key and key not in event and (value := var.get()) is not ...:
+            event[key] = value
     if "request_id" not in event:
         request_id = get_request_id()
         if request_id is not None:
@@ -108,7 +130,7 @@ class LineHandler(logging.Handler):
         try:
             message = record.getMessage()
         except Exception:
-            message = f"{record.msg} (the arguments do not fit this message)"
+            message = f"{text(record.msg)} (the arguments do not fit this message)"
         event: EventDict = {"_record": record}
         try:
             _add_extras(logging.root, "", event)
@@ -124,31 +146,46 @@ class LineHandler(logging.Handler):
             self.handleError(record)
 
 
-def _line_bound_logger(threshold: int) -> type[structlog.typing.FilteringBoundLogger]:
-    """structlog's filtering bound logger with a shorter way through it.
+class LineBoundLogger:
+    """A shorter way through a bound logger of structlog's.
 
     An event's fields are passed on as a dict instead of four times as keywords: that halves what structlog costs.
     """
+
+    _levels: frozenset[str]
+    # Of structlog's bound loggers.
+    _context: EventDict
+    _processors: Iterable[Callable[..., Any]]
+    _logger: LineLogger
+
+    def pass_on(self, method: str, event: str | None, fields: EventDict) -> None:
+        """Log an event, unless its level is too low; `fields` stays as it is."""
+        if method not in self._levels:
+            return
+        line: Any = {**self._context, **fields}
+        if event is not None:
+            line["event"] = event
+        try:
+            for processor in self._processors:
+                line = processor(self._logger, method, line)
+        except structlog.DropEvent:
+            return
+        self._logger.msg(line)
+
+
+def line_bound_logger(threshold: int) -> type[Any]:
+    """structlog's filtering bound logger with the shorter way through it."""
     filtering: Any = structlog.make_filtering_bound_logger(threshold)
 
     def make(method: str, inherited: Callable[..., Any]) -> Callable[..., Any]:
         def log(self: Any, event: str | None = None, *args: Any, **fields: Any) -> Any:
-            if args:
-                return inherited(self, event, *args, **fields)
-            line: Any = {**self._context, **fields} if self._context else fields
-            if event is not None:
-                line["event"] = event
-            try:
-                for processor in self._processors:
-                    line = processor(self._logger, method, line)
-            except structlog.DropEvent:
-                return None
-            return self._logger.msg(line)
+            return inherited(self, event, *args, **fields) if args else self.pass_on(method, event, fields)
 
         return log
 
-    names = [name for name in LEVELS if getattr(logging, name.upper()) >= threshold]
-    return type("LineBoundLogger", (filtering,), {name: make(name, getattr(filtering, name)) for name in names})
+    names = frozenset(name for name in LEVELS if getattr(logging, name.upper()) >= threshold)
+    methods = {name: make(name, getattr(filtering, name)) for name in names}
+    return type("LineBoundLogger", (LineBoundLogger, filtering), {**methods, "_levels": names})
 
 
 class LineLoggerFactory:
@@ -200,7 +237,7 @@ def configure_logging(
     chain, factory = make_chain(format, sink, processors)
     structlog.configure(
         processors=chain,
-        wrapper_class=_line_bound_logger(threshold),
+        wrapper_class=line_bound_logger(threshold),
         context_class=dict,
         logger_factory=factory,
         # A cached logger would keep an earlier configuration, also through structlog.testing.capture_logs.

@@ -23,7 +23,8 @@ _VALUES = re.compile(
     | \beyJ[A-Za-z0-9_-]{5,}\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]*
     | (?P<url>\b[a-z][a-z0-9+.-]{1,20}://)[^\s/@:]{0,200}:[^\s/@]{1,500}@
     | (?P<header>\b(?:authorization|cookie)["']?\s{0,3}[=:]\s{0,3}["']?)[^\r\n"']{1,1000}
-    | (?P<pair>(?:password|passwd|secret|token|api[_-]?key|authorization|cookie)[\w-]{0,40}["']?\s{0,3}[=:]\s{0,3})
+    | (?P<pair>(?:password|passwd|secret|token|api[_-]?key|authorization|cookie)[\w-]{0,40}["']?\s{0,3}[=:]
+        \s{0,3}[\[({]{0,2})(?![\w.]{0,200}\()  # what calls a function is code, not a secret
       (?:"[^"\n]{0,1000}"|'[^'\n]{0,1000}'|[^\s,;&"'\)\]\}]{1,1000})
     | -----BEGIN\ [A-Z ]{0,40}PRIVATE\ KEY-----[A-Za-z0-9+/=\s]{0,10000}(?:-----END\ [A-Z ]{0,40}PRIVATE\ KEY-----)?
     """,

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from email.utils import parsedate_to_datetime
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -30,6 +31,7 @@ Target = str | Callable[[Any], object]
 Pairs = tuple[tuple[str, str], ...]
 
 _MAX_SECONDS = 2**31 - 1
+_NO_CONTEXT: Mapping[str, Any] = MappingProxyType({})
 
 
 class Report(NamedTuple):
@@ -54,7 +56,7 @@ class Report(NamedTuple):
     #: Headers that the exception brings along, repeated ones too.
     headers: Pairs = ()
     #: What only the log may know.
-    context: Mapping[str, Any] = MappingProxyType({})
+    context: Mapping[str, Any] = _NO_CONTEXT
     #: What went wrong while the exception was converted, for the log.
     faults: tuple[str, ...] = ()
 
@@ -62,6 +64,10 @@ class Report(NamedTuple):
     def error_code(self) -> str:
         """The code of the catalogue's entry."""
         return self.entry.code
+
+
+# A report of the tuple of its fields: to call the class costs three times as much.
+_report: Callable[[tuple[object, ...]], Report] = partial(tuple.__new__, Report)
 
 
 class Registry:
@@ -110,7 +116,7 @@ def crash_report(exc: BaseException, rules: Rules, *faults: str) -> Report:
     """The report of an exception that nobody expected; whatever it says stays in the log (RFC 9457 section 5)."""
     entry = rules.registry.catalog["internal_error"]
     level = _level(entry, entry.status, rules)
-    return Report(entry, entry.status, entry.description, level, exc, unexpected=True, faults=faults)
+    return _report((entry, entry.status, entry.description, level, exc, True, (), None, (), _NO_CONTEXT, faults))
 
 
 def _of_mapped(exc: BaseException, rules: Rules, target: Target) -> Report:
@@ -130,27 +136,20 @@ def _of_mapped(exc: BaseException, rules: Rules, target: Target) -> Report:
 def _of_api_error(error: APIError, exc: BaseException, rules: Rules, *, unexpected: bool = False) -> Report:
     faults: list[str] = []
     entry, status = _entry_of(error, rules.registry.catalog, faults)
-    description, seconds = error.description, None
+    description, details, retry_after, seconds = error.description, error.details, error.retry_after, None
+    if description is None:
+        description = entry.description
+    elif description is not entry.description:
+        description = text(description, rules.settings.max_text)
     headers = () if error.headers is APIError.headers else _headers(lambda: error.headers, faults)
-    if error.retry_after is not None:
-        seconds = _attempt(faults, "retry_after", _seconds, None, error.retry_after)
+    if retry_after is not None:
+        seconds = _attempt(faults, "retry_after", _seconds, None, retry_after)
     elif headers:
         seconds = _retry_after_of(headers)
-    return Report(
-        entry,
-        status,
-        entry.description
-        if description is None or description is entry.description
-        else text(description, rules.settings.max_text),
-        _level(entry, status, rules),
-        exc,
-        unexpected,
-        () if error.details is None else _flat(error.details, rules, faults),
-        seconds,
-        headers,
-        error.context,
-        tuple(faults),
-    )
+    flat = () if details is None else _flat(details, rules, faults)
+    level = _level(entry, status, rules)
+    context = error.context
+    return _report((entry, status, description, level, exc, unexpected, flat, seconds, headers, context, tuple(faults)))
 
 
 def _entry_of(error: APIError, catalog: Catalog, faults: list[str]) -> tuple[ErrorCode, int]:
@@ -190,22 +189,15 @@ def _of_http_exception(exc: HTTPException, rules: Rules) -> Report:
         entry = rules.registry.catalog["invalid_json"]
         description = entry.description
     status = int(code)  # type: ignore[arg-type]  # an int
-    return Report(
-        entry,
-        status,
-        description,
-        _level(entry, status, rules),
-        exc,
-        headers=headers,
-        retry_after=_retry_after_of(headers),
-        faults=tuple(faults),
-    )
+    level = _level(entry, status, rules)
+    seconds = _retry_after_of(headers)
+    return _report((entry, status, description, level, exc, False, (), seconds, headers, _NO_CONTEXT, tuple(faults)))
 
 
 def _of_validation_error(exc: ValidationError, rules: Rules) -> Report:
     faults: list[str] = []
     errors: object = _attempt(faults, "messages", exc.normalized_messages, {})
-    code = _attempt(faults, "error_code", _code_by_schema, None, exc, errors)
+    code = _code_by_schema(exc, errors, faults)
     catalog = rules.registry.catalog
     entry = catalog["validation_error"]
     if code is not None:
@@ -215,7 +207,9 @@ def _of_validation_error(exc: ValidationError, rules: Rules) -> Report:
             faults.append(f"error_code: {text(code, 100)!r}, declared by a field, is not in the catalogue")
     details = _flat(errors, rules, faults)
     level = _level(entry, entry.status, rules)
-    return Report(entry, entry.status, entry.description, level, exc, False, details, faults=tuple(faults))
+    return _report(
+        (entry, entry.status, entry.description, level, exc, False, details, None, (), _NO_CONTEXT, tuple(faults))
+    )
 
 
 def _attempt(faults: list[str], part: str, read: Callable[..., T], default: T, *args: object) -> T:
@@ -237,9 +231,11 @@ def _level(entry: ErrorCode, status: int, rules: Rules) -> str:
 
 
 def _flat(errors: object, rules: Rules, faults: list[str]) -> tuple[Detail, ...]:
-    settings = rules.settings
-    nothing: tuple[Detail, ...] = ()
-    return _attempt(faults, "details", flatten, nothing, errors, settings.max_details, settings.max_text)
+    try:
+        return flatten(errors, rules.settings.max_details, rules.settings.max_text)
+    except Exception as fault:
+        faults.append(fault_name("details", fault))
+        return ()
 
 
 def _headers(read: Callable[[], Any], faults: list[str]) -> Pairs:
@@ -302,15 +298,18 @@ def is_deep_json(exc: BaseException) -> bool:
     return False
 
 
-def _code_by_schema(exc: ValidationError, errors: object) -> str | None:
+def _code_by_schema(exc: ValidationError, errors: object, faults: list[str]) -> str | None:
     """The code that the fields of the schema behind a ValidationError declare.
 
     marshmallow's exception does not know its schema; the frame of `Schema.load` that it left does.
     """
-    traceback = exc.__traceback__
-    while traceback is not None:
-        frame = traceback.tb_frame
-        if frame.f_code is Schema.load.__code__:
-            return declared_code(errors, frame.f_locals["self"])
-        traceback = traceback.tb_next
+    traceback, load = exc.__traceback__, Schema.load.__code__
+    try:
+        while traceback is not None:
+            frame = traceback.tb_frame
+            if frame.f_code is load:
+                return declared_code(errors, frame.f_locals["self"])
+            traceback = traceback.tb_next
+    except Exception as fault:  # of a field or validator of the application's own
+        faults.append(fault_name("error_code", fault))
     return None

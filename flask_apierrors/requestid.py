@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from contextvars import ContextVar, Token, copy_context
 from os import urandom
+from struct import Struct
 from time import time_ns
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 
 _KEY = "flask_apierrors.request"
+_pack = Struct(">Q5s").pack
 _accepted = re.compile(r"[A-Za-z0-9._~:/+=-]{1,128}").fullmatch
 
 #: The request that this context works for.
@@ -33,13 +35,17 @@ IdTokens = tuple[Token["RequestState | None"], Token[Any]]
 class RequestState:
     """What the extension knows of one request."""
 
-    #: Whether the body is known to be bytes in memory, which cannot fail while they are sent.
-    body_is_safe = False
-    #: The arguments of Flask's `log_exception` for a crash that no event has told of yet; the last is its exc_info.
-    pending: tuple[Any, ...] | None = None
+    # Slots, all of them filled: to read a default from the class costs six times as much.
+    __slots__ = ("body_is_safe", "crash", "id", "pending")
 
     def __init__(self, request_id: str) -> None:
         self.id = request_id
+        #: Whether the body is known to be bytes in memory, which cannot fail while they are sent.
+        self.body_is_safe = False
+        #: The arguments of Flask's `log_exception` for a crash that no event has told of yet; the last is its exc_info.
+        self.pending: tuple[Any, ...] | None = None
+        #: A crash that an event has told of.
+        self.crash: BaseException | None = None
 
     def bind(self) -> IdTokens:
         """Let get_request_id() and log lines see this request."""
@@ -58,7 +64,7 @@ def new_request_id() -> str:
     16 digits are nanoseconds since the epoch, so that ids sort by time; 10 are random bits from the operating system,
     so that processes, forked ones too, do not meet.
     """
-    return "req_" + (time_ns().to_bytes(8, "big") + urandom(5)).hex()
+    return "req_" + _pack(time_ns(), urandom(5)).hex()
 
 
 def request_id_of(environ: WSGIEnvironment, inbound_key: str) -> str:
@@ -90,5 +96,5 @@ def current_request() -> RequestState | None:
 
 def get_request_id() -> str | None:
     """The id of the current request, or None outside a request."""
-    state = current_request()
+    state = CURRENT.get() or current_request()
     return None if state is None else state.id

@@ -114,8 +114,9 @@ class Settings:
         given: dict[str, Any] = {}
         for key in [key for key in config if isinstance(key, str) and key.startswith(PREFIX)]:
             if key not in known:
-                near = nearest(key, known) or tuple(known)
-                raise ConfigurationError(f"{key} is not a known configuration key; did you mean {' or '.join(near)}?")
+                near = [PREFIX + name for name in nearest(key[len(PREFIX) :], [name[len(PREFIX) :] for name in known])]
+                hint = f"did you mean {' or '.join(near)}?" if near else f"known are {', '.join(known)}"
+                raise ConfigurationError(f"{key} is not a known configuration key; {hint}")
             value = config[key]
             accepted = known[key].metadata["check"](value)
             if accepted:

@@ -11,7 +11,7 @@ CUT = "…"
 _MAX_DEPTH = 16
 _MAX_ITEMS = 1000
 _MAX_TEXT = 8192
-_INT64 = range(-(2**63), 2**63)
+_LEAST, _GREATEST = -(2**63), 2**63 - 1  # of 64 bits
 
 
 def type_name(value: object) -> str:
@@ -62,7 +62,7 @@ def text(value: object, limit: int = _MAX_TEXT) -> str:
 def plain(value: object) -> Any:
     """A value as JSON-ready data: None, bool, int of 64 bits, finite float, str, and lists and dicts of these."""
     kind = type(value)
-    if value is None or kind is bool or (kind is int and value in _INT64):
+    if value is None or kind is bool or (kind is int and _LEAST <= value <= _GREATEST):  # type: ignore[operator]  # an int
         return value
     return _Plain().convert(value, 0)
 
@@ -82,7 +82,7 @@ class _Plain:
         if value is None or kind is bool:
             return value
         if kind is int:
-            return value if value in _INT64 else _long_number(value)  # type: ignore[arg-type]  # an int
+            return value if _LEAST <= value <= _GREATEST else _long_number(value)  # type: ignore[arg-type, operator]
         if kind is float:
             # NaN is the one value that differs from itself.
             return value if value == value and abs(value) != float("inf") else str(value)  # type: ignore[arg-type]

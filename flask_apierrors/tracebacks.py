@@ -60,11 +60,11 @@ def _one(exc: BaseException, depth: int) -> list[str]:
     message = redact_text(text(exc, _MAX_MESSAGE))
     name = type_name(exc)
     lines.append(f"{name}: {message}" if message else name)
-    notes = getattr(exc, "__notes__", ())
-    if issubclass(type(notes), (list, tuple)):
+    notes = getattr(exc, "__notes__", None)
+    if notes is not None and issubclass(type(notes), (list, tuple)):
         lines += [redact_text(text(note, _MAX_MESSAGE)) for note in notes[:_MAX_GROUP]]
-    members = getattr(exc, "exceptions", ())
-    if issubclass(type(members), (list, tuple)) and depth < _MAX_DEPTH:
+    members = getattr(exc, "exceptions", None)
+    if members is not None and issubclass(type(members), (list, tuple)) and depth < _MAX_DEPTH:
         for number, member in enumerate(members[:_MAX_GROUP], 1):
             if isinstance(member, BaseException):
                 lines.append(f"  ---------------- {number} of {len(members)} ----------------")
@@ -75,7 +75,7 @@ def _one(exc: BaseException, depth: int) -> list[str]:
 @lru_cache(maxsize=4096)
 def _frame(filename: str, lineno: int | None, function: str) -> str:
     line = f'  File "{filename}", line {lineno}, in {function}'
-    source = getline(filename, lineno or 0).strip()
+    source = redact_text(getline(filename, lineno or 0).strip())
     return f"{line}\n    {source}" if source else line
 
 
