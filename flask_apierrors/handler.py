@@ -117,15 +117,16 @@ def handle_http_exception(exc: HTTPException, rules: Rules) -> Any:
     app, request = _current()
     if not crashed and app.trap_http_exception(exc):
         raise exc  # to the debugger, as Flask's TRAP_ settings say
-    if not rules.settings.applies_to(request.path):
-        handler = _broader_handler(exc, app, request)
-        return exc if handler is None else app.ensure_sync(handler)(exc)
-    if isinstance(original, APIError) and not app.trap_http_exception(original):
+    applies = rules.settings.applies_to(request.path)
+    if applies and isinstance(original, APIError) and not app.trap_http_exception(original):
         exc = original  # from an after_request function or an error handler; what it says holds there too
     if isinstance(exc, APIError):
         handler = _status_handler(exc, app, request)
         if handler is not None:
             return app.ensure_sync(handler)(exc)
+    if not applies:
+        handler = _broader_handler(exc, app, request)
+        return exc if handler is None else app.ensure_sync(handler)(exc)
     state = CURRENT.get()
     if crashed and state is not None:
         state.pending, state.crash = None, original  # the event tells of this crash

@@ -293,3 +293,21 @@ def test_log_exception_outside_a_request_of_the_guard_writes_at_once(make_app: M
     (line,) = lines.all()
     assert line["event"] == "Exception on / [GET]"
     assert line["exception"].endswith("OSError: by hand")
+
+
+def test_a_handler_for_a_status_is_asked_for_an_api_error_of_it_outside_the_prefixes_too(
+    make_app: MakeApp, lines: Lines
+) -> None:
+    def prepare(app: Flask) -> None:
+        for status in (404, 500):
+            app.register_error_handler(status, lambda exc: (f"page of {type(exc).__name__}", exc.code))
+
+    app = make_app(lambda: abort(app.config["CODE"]), prepare=prepare, APIERRORS_URL_PREFIXES=["/api"])
+    app.add_url_rule("/api/", view_func=app.view_functions["view"])
+    for code, page, status in [("user_not_found", "page of APIError", 404), ("database_error", "Database error", 500)]:
+        app.config["CODE"] = code
+        response = app.test_client().get("/")
+        assert response.status_code == status
+        assert page in response.text
+    assert app.test_client().get("/api/").json == {"error": "database_error", "error_description": "Database error"}
+    assert [line["error_code"] for line in lines.errors()] == ["database_error"]
