@@ -20,7 +20,8 @@ help:
 # One stamp per set of extras; each is as new as pyproject.toml.
 $(VENV)/stamp-%: pyproject.toml
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]"
+	@echo "Installing the extra '$*' into $(VENV)" >&2  # standard output is the demo's log
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[$*]" >&2
 	@touch $@
 
 demo: $(VENV)/stamp-example
