@@ -13,6 +13,7 @@ import threading
 import weakref
 from collections.abc import Callable, Iterator
 from http import HTTPStatus
+from importlib.metadata import version
 from typing import Any
 from wsgiref.validate import validator
 
@@ -40,6 +41,8 @@ from werkzeug.routing import BaseConverter
 from werkzeug.test import Client
 
 from flask_apierrors import APIError, APIErrors, abort, configure_logging, error_handled, get_request_id
+
+FLASK = tuple(int(part) for part in version("flask").split(".")[:2])
 
 CRASH = "An internal error occurred. Please try again later."
 MADE = re.compile(r"req_[0-9a-z]{1,26}").fullmatch
@@ -345,6 +348,7 @@ def test_10_an_unknown_url_below_a_blueprint_is_for_the_app(make_app, envelope):
     assert envelope(app.test_client().get("/api/nowhere"), 404, "not_found").line["route"] is None
 
 
+@pytest.mark.skipif(FLASK < (3, 1), reason="TRUSTED_HOSTS is new in Flask 3.1")
 @pytest.mark.parametrize("path", ["/", "/nowhere"])
 def test_11_an_untrusted_host_gets_an_enveloped_400(make_app, envelope, path):
     app = make_app(lambda: "fine", TRUSTED_HOSTS=["example.com"])
@@ -729,7 +733,8 @@ def test_19_a_streamed_body_has_the_id_though_teardown_has_run(make_app, lines):
         app.teardown_request(lambda exc: order.append("teardown"))
         response = app.test_client().get("/")
         assert response.text == response.headers["X-Request-ID"]
-        assert order.index("teardown") < order.index("body")
+        if FLASK >= (3, 1):  # before that, stream_with_context ran the body up to its first chunk at once
+            assert order.index("teardown") < order.index("body")
         assert [line["request_id"] for line in lines.all()[-2:]] == [response.text] * 2
     assert get_request_id() is None
 
